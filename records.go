@@ -196,6 +196,7 @@ type TaskSupply struct {
 	ModelVersion string
 	Partitions   int // of its computation; 0: not said
 	Policy       Policy
+	May          Confinement // what its container may have
 }
 
 // WorkerRecord is the worker of a machine of the site's pool, as it last told of itself.

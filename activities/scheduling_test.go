@@ -325,7 +325,7 @@ func TestRunThatIsBeingStoppedCountsAsRunning(t *testing.T) {
 
 // A party may say anything of its programs. What is not about the tasks that it has with others is dropped before it is kept.
 func TestSpokenIsOfTheJobsTasks(t *testing.T) {
-	one := []openflow.Protocol{{Name: "p", Version: "1"}}
+	guest, one := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, []openflow.Protocol{{Name: "p", Version: "1"}}
 	acme := openflow.ProviderRef{Name: "acme", Version: "1"}
 	p := &peers{record: openflow.ScheduledJob{DAG: &openflow.DAG{Parties: []openflow.Party{guest, host}, Tasks: []openflow.Task{
 		{Name: "a"}, {Name: "b"}, {Name: "alone", Parties: []openflow.Party{host}}, {Name: "theirs", Parties: []openflow.Party{guest}},

@@ -39,6 +39,7 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"GET /openflow/v1/user/audit/list": `{"events":[{"id":"e","time":1767322800000,"actor":"user ann","action":"grant","subject":"10000"},
 			{"id":"d","time":1767322800000,"actor":"party 9999","action":"job/create","subject":"job 1","party":"9999","outcome":"refused","count":7,"authority":"initiator 9999, scheduler 9999, signed","detail":"no grant"}],"next":"n1"}`,
 		"GET /openflow/v1/user/provider/list":      `[{"name":"openflow","version":"0.1.0","kind":"built-in","place":"/usr/lib/c","digest":"sha256:0123456789abcdef","components":[{"name":"psi","state":"LOADED"},{"name":"lr","state":"FAILED"}]}]`,
+		"GET /openflow/v1/user/provider/papers":    `{"provider":"acme:1.2.0","signed_by":"E762 (lusab)","origin":"given","sbom":{"bomFormat":"CycloneDX"},"refused":"policy.images.blocking_severity: bad","vulnerabilities":[{"id":"GO-1","package":"Go x","version":"1","fixed":["2"]}]}`,
 		"GET /openflow/v1/user/provider/show":      `{"name":"acme","version":"1.2.0","kind":"image","place":"acme/psi:1","digest":"sha256:0123","added_by":"ann","added_at":1767322800000,"components":[{"name":"psi","state":"FAILED","reason":"it is gone"}]}`,
 		"POST /openflow/v1/user/provider/register": `{"name":"acme","version":"1.2.0","components":[{"name":"psi"},{"name":"tree"}]}`,
 		"POST /openflow/v1/user/provider/remove":   `{"name":"acme","version":"1.2.0"}`,

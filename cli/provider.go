@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,6 +18,7 @@ import (
 	"openflow"
 	"openflow/sdk"
 	"openflow/sdk/wire"
+	"openflow/site/trust/publisher"
 )
 
 func providerCommands(o *options) *cobra.Command {
@@ -23,19 +27,23 @@ func providerCommands(o *options) *cobra.Command {
 a vendor. What is registered is run as it was registered and not otherwise: the node compares its digest at every start.`,
 		`  openflow provider register acme.tar
   openflow provider list`,
-		providerRegisterCommand(o), providersCommand(o), providerShowCommand(o), providerRemoveCommand(o))
+		providerRegisterCommand(o), providersCommand(o), providerShowCommand(o), providerRemoveCommand(o),
+		providerKeyCommand(o), providerSignCommand(o), providerVerifyCommand(o))
 }
 
 // registering are the flags of what is to be registered, or held against the contract.
 type registering struct {
 	name, version, dialect string
 	descriptions           []string
+	signature, sbom        string
 }
 
 func (r *registering) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.name, "name", "", "whose it must say to be (default: whoever it says)")
 	c.Flags().StringVar(&r.version, "version", "", "in which version (default: which it says)")
 	c.Flags().StringVar(&r.dialect, "dialect", "", "which its containers speak (default: fate-flow, as those of our kit do)")
+	c.Flags().StringVar(&r.signature, "signature", "", "file with its publisher's signature, in minisign's form (default: FILE.minisig, if there is one)")
+	c.Flags().StringVar(&r.sbom, "sbom", "", "file with the list of what it is made of, in CycloneDX's JSON (default: made from what it says)")
 	c.Flags().StringArrayVar(&r.descriptions, "description", nil, "file with the description of a component of an image that does not describe itself; may be repeated")
 }
 
@@ -43,6 +51,9 @@ func (r *registering) read(what string) (sdk.Registration, error) {
 	n := sdk.Registration{Name: r.name, Version: r.version, Dialect: r.dialect}
 	var err error
 	if n.Place, err = place(what); err != nil {
+		return n, err
+	}
+	if err := r.papers(&n); err != nil {
 		return n, err
 	}
 	for _, path := range r.descriptions {
@@ -56,6 +67,52 @@ func (r *registering) read(what string) (sdk.Registration, error) {
 		n.Descriptions = append(n.Descriptions, text)
 	}
 	return n, nil
+}
+
+// papers reads what the operator has of its publisher.
+func (r *registering) papers(n *sdk.Registration) error {
+	path := r.signature
+	if path == "" && strings.HasPrefix(n.Place, "/") {
+		if _, err := os.Lstat(n.Place + signatureEnding); err == nil {
+			path = n.Place + signatureEnding
+		}
+	}
+	if path != "" {
+		text, err := readBounded("signature", path, publisher.MaxSignature)
+		if err != nil {
+			return err
+		}
+		n.Signature = string(text)
+	}
+	if r.sbom == "" {
+		return nil
+	}
+	text, err := readBounded("SBOM", r.sbom, maxSBOM)
+	if err == nil && !json.Valid(text) {
+		err = openflow.Errorf(openflow.CodeInvalid, "SBOM %s is no JSON", r.sbom).WithHint("give a list in CycloneDX's JSON")
+	}
+	n.SBOM = text
+	return err
+}
+
+// maxSBOM is how many bytes of a list are sent to a node.
+const maxSBOM = 16 << 20
+
+// readBounded reads a file of at most so many bytes.
+func readBounded(what, path string, most int64) (text []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: %w", what, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	text, err = io.ReadAll(io.LimitReader(f, most+1))
+	switch {
+	case err != nil:
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: %w", what, err)
+	case int64(len(text)) > most:
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s %s has more than %d bytes", what, path, most)
+	}
+	return text, nil
 }
 
 // place is where a program or archive lies, or the reference of an image. What begins like a path is one, and so is what is
@@ -165,21 +222,33 @@ func yesNo(b bool) string {
 func shortDigest(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }
 
 func providerShowCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use:     "show PROVIDER",
-		Short:   "Show a provider and its components",
-		Long:    `Show a provider and its components. PROVIDER is its name, or name:version where it has several versions.`,
-		Example: `  openflow provider show acme:1.2.0`,
-		Args:    positional("PROVIDER"),
+	var sbom bool
+	c := &cobra.Command{
+		Use:   "show PROVIDER",
+		Short: "Show a provider, its components, who vouches for it and what is known against it",
+		Long: `Show a provider, its components, who vouches for it and what is known against it. PROVIDER is its name, or name:version
+where it has several versions. --sbom prints what it is made of instead, in CycloneDX's JSON.`,
+		Example: `  openflow provider show acme:1.2.0
+  openflow provider show acme --sbom`,
+		Args: positional("PROVIDER"),
 		RunE: func(c *cobra.Command, args []string) error {
+			papers, err := o.client().ProviderPapers(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if sbom {
+				return showSBOM(o, c, papers)
+			}
 			p, err := o.client().Provider(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			return o.show(c, p, func(w io.Writer) {
+			papers.SBOM = nil // it is long, and asked for by itself
+			return o.show(c, shownProvider{p, papers}, func(w io.Writer) {
 				for _, row := range [][2]string{
 					{"provider", p.Ref()}, {"kind", p.Kind}, {"speaks", p.Dialect}, {"place", p.Place}, {"digest", p.Digest}, {"archive", p.Archive},
-					{"added", moment(&p.AddedAt)}, {"by", p.AddedBy},
+					{"added", moment(&p.AddedAt)}, {"by", p.AddedBy}, {"signed by", papers.SignedBy}, {"signed text", papers.Comment}, {"SBOM", papers.Origin},
+					{"refused", papers.Refused},
 				} {
 					if row[1] != "" {
 						line(w, row[0], row[1])
@@ -188,9 +257,47 @@ func providerShowCommand(o *options) *cobra.Command {
 				for _, c := range p.Components {
 					line(w, "component "+c.Name, condition(c))
 				}
+				for _, v := range papers.Vulnerabilities {
+					line(w, v.ID, cmp.Or(v.Severity, "unrated")+" in "+v.Package+" "+v.Version+mendedIn(v.Fixed)+" "+v.Summary)
+				}
+				for _, text := range papers.Warnings {
+					line(w, "warning", text)
+				}
 			})
 		},
 	}
+	c.Flags().BoolVar(&sbom, "sbom", false, "print what it is made of, in CycloneDX's JSON")
+	return c
+}
+
+// shownProvider is a provider with its papers.
+type shownProvider struct {
+	sdk.Provider
+	Papers sdk.ProviderPapers `json:"papers"`
+}
+
+func mendedIn(versions []string) string {
+	if len(versions) == 0 {
+		return ", not mended yet."
+	}
+	return ", mended in " + strings.Join(versions, ", ") + "."
+}
+
+// showSBOM prints what a provider is made of.
+func showSBOM(o *options, c *cobra.Command, papers sdk.ProviderPapers) error {
+	if len(papers.SBOM) == 0 {
+		return openflow.Errorf(openflow.CodeNotFound, "nobody knows what provider %s is made of", papers.Provider).
+			WithHint("register it with --sbom FILE")
+	}
+	var text bytes.Buffer
+	if err := json.Indent(&text, papers.SBOM, "", "  "); err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "the SBOM of the node is no JSON: %w", err)
+	}
+	return o.show(c, papers.SBOM, func(w io.Writer) {
+		for _, l := range strings.Split(text.String(), "\n") {
+			line(w, l)
+		}
+	})
 }
 
 func providerRemoveCommand(o *options) *cobra.Command {

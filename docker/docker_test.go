@@ -97,7 +97,7 @@ func TestExaminationOfAPrunedNetwork(t *testing.T) {
 func TestExamine(t *testing.T) {
 	const good, tip, bad = openflow.VerdictOK, openflow.VerdictWarn, openflow.VerdictFail
 	well := func(change func(*daemon)) []openflow.Finding {
-		d := daemon{release: "20.10", api: "1.41", network: "openflow-1"}
+		d := daemon{release: "20.10", api: "1.41", network: "openflow-1", filters: true}
 		change(&d)
 		return d.examine()
 	}
@@ -112,6 +112,8 @@ func TestExamine(t *testing.T) {
 		"away":       {well(func(d *daemon) { d.err = errors.New("no daemon") }), "docker", bad, "no daemon"},
 		"too old":    {well(func(d *daemon) { d.api = "1.39" }), "docker", bad, "1.39"},
 		"2":          {well(func(d *daemon) { d.api = "2.0" }), "docker", good, "2.0"},
+		"filter":     {well(func(*daemon) {}), "system calls", good, "filters"},
+		"no filter":  {well(func(d *daemon) { d.filters = false }), "system calls", bad, "does not filter"},
 		"image":      {well(func(*daemon) {}), "image", good, ""},
 		"image lost": {well(func(d *daemon) { d.lost = []string{"sha256:1"} }), "image", bad, "sha256:1"},
 		"network":    {well(func(*daemon) {}), "network", good, "nothing else"},

@@ -11,6 +11,7 @@ import (
 type daemon struct {
 	err          error // it does not answer
 	release, api string
+	filters      bool     // the system calls of containers
 	lost         []string // images that were there
 	network      string
 	pruned       bool     // the network is not there now
@@ -39,7 +40,7 @@ func (d daemon) examine() []openflow.Finding {
 	if d.err != nil {
 		return []openflow.Finding{fail("docker", fmt.Sprint(d.err), "start the Docker daemon: running jobs wait for it")}
 	}
-	return []openflow.Finding{d.examineRelease(), d.examineImages(), d.examineNetwork()}
+	return []openflow.Finding{d.examineRelease(), d.examineFilter(), d.examineImages(), d.examineNetwork()}
 }
 
 func (d daemon) examineRelease() openflow.Finding {
@@ -48,6 +49,14 @@ func (d daemon) examineRelease() openflow.Finding {
 		return fail("docker", detail, "update Docker to 19.03 or later")
 	}
 	return ok("docker", detail)
+}
+
+func (d daemon) examineFilter() openflow.Finding {
+	if !d.filters {
+		return fail("system calls", "the Docker daemon does not filter the system calls of containers: a mistake in the kernel is open to every program",
+			"let the daemon use its own profile: remove seccomp-profile from its settings, on a kernel with CONFIG_SECCOMP_FILTER")
+	}
+	return ok("system calls", "the Docker daemon filters the system calls of containers")
 }
 
 func olderAPI(version string) bool {

@@ -93,6 +93,28 @@ func (h *host) LoadArchive(ctx context.Context, archive string) (_ driver.Image,
 	return h.imageOr(ctx, a.ID, err)
 }
 
+// Layers implements driver.Images. The daemon gives all of an image at once, and its layers in any order, so it is written to
+// a file of the home for a while.
+func (h *host) Layers(ctx context.Context, id string, each func(io.Reader) error) (err error) {
+	if _, err := h.Image(ctx, id); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(h.options.Home, "image-")
+	if err != nil {
+		return openflow.Errorf(openflow.CodeExhausted, "image %s: %w", id, err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name()), f.Close()) }()
+	if err := h.SaveImage(ctx, id, f); err != nil {
+		return err
+	}
+	a, err := image.OpenArchive(f.Name())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	return a.Layers(ctx, each)
+}
+
 func (h *host) imageOr(ctx context.Context, id string, err error) (driver.Image, error) {
 	if err != nil {
 		return driver.Image{}, err
@@ -192,6 +214,9 @@ func (h *host) look(ctx context.Context) (d daemon) {
 	h.mu.Unlock()
 	d = daemon{network: h.network, closed: open != nil}
 	if d.release, d.api, d.err = h.Version(ctx); d.err != nil {
+		return d
+	}
+	if d.filters, d.err = h.Filters(ctx); d.err != nil {
 		return d
 	}
 	for _, id := range images {

@@ -39,6 +39,7 @@ import (
 	"openflow/site/trust"
 	"openflow/site/trust/certificates"
 	"openflow/site/upkeep"
+	"openflow/site/vetting"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/events/changes"
@@ -67,7 +68,8 @@ type Node struct {
 	key       trust.Key
 	token     string
 	secrets   trust.Credentials
-	policy    openflow.Policy
+	policy    openflow.SitePolicy
+	vetter    *vetting.Vetter
 	rows      *catalogue.Catalogue
 	objects   objects.Store
 	messages  messages.Store
@@ -224,7 +226,7 @@ func (n *Node) connect() services {
 	part := &partner.Service{
 		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry, Mandates: mandates,
 		Excerpts: excerpt.New(n.objects),
-		Limits:   n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
+		Limits:   n.config.Limits, Policy: n.policy.Policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
 		Space: n.home.CheckSpace,
 	}
 	sched := &scheduler.Service{
@@ -296,7 +298,7 @@ func (n *Node) serve(ctx context.Context) error {
 		},
 	}
 	containers := &base.Site{
-		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
+		Policy: n.policy.Policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
 		Intake: &reply.Intake{Calls: runCalls(), Each: maxMessage, All: allMessages}, Hindered: n.watch.Hindered,
 	}
 	containers.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
@@ -344,7 +346,7 @@ func (n *Node) usersLayers(s services) []server.Layer {
 	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Spare: n.home.Spare, Uploads: n.home.Path("uploads"), NewID: s.newID,
-		Providers: n.registry, Access: access, Traced: n.traces.Begin,
+		Providers: n.registry, Vetting: n.vetter, Access: access, Traced: n.traces.Begin,
 		Columns: excerpt.New(n.objects).Check, Policy: n.sitePolicy, Log: n.config.Log,
 	}
 	return []server.Layer{
@@ -520,7 +522,7 @@ func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 	shared := n.config.Shared
 	s := examine.Site{
 		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Capacity: n.config.Limits.Capacity(), Quota: n.config.Limits.Rules().Quota, Home: n.home,
-		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Programs: n.programs, Policy: n.policy, Source: n.policySource(),
+		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Programs: n.programs, Policy: n.policy, Stands: n.vetter.Stands, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
 		Listeners: n.listeners(), Plain: shared.plain(), Authorities: n.authorities,

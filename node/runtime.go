@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 
@@ -16,6 +17,7 @@ import (
 	"openflow/site/programs"
 	"openflow/site/registry"
 	"openflow/site/trust/supplies"
+	"openflow/site/vetting"
 	"openflow/telemetry/counting"
 )
 
@@ -27,8 +29,15 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	}
 	device := n.config.Runtime.Traits().Device
 	known := &programs.Programs{Machine: hardware.Name(), Device: device, BuiltIn: own, Find: n.rows.Provider, Trusted: n.config.Trusted}
+	n.vetter = &vetting.Vetter{
+		Policy: n.policy, Rows: n.rows, Temp: n.home.Dir,
+		Layers: func(ctx context.Context, id string, each func(io.Reader) error) error {
+			return known.Images.Layers(ctx, id, each)
+		},
+	}
 	n.registry = &registry.Registry{
-		Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known, Name: known.Machine,
+		Judge: n.vetter,
+		Self:  n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known, Name: known.Machine,
 		Tell: n.changes().TellComponent,
 	}
 	err = n.machine.open(ctx, means{
@@ -37,6 +46,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		unconfined: n.config.Unconfined || n.config.NoTasks, // without tasks there is nothing to confine
 	})
 	if err != nil {
+		return err
+	}
+	if err := registry.Carry(ctx, n.rows, n.config.Log); err != nil {
 		return err
 	}
 	if known.BuiltIn, err = registry.BuiltIn(ctx, known, n.rows, own); err != nil {
@@ -185,5 +197,5 @@ func (m *machine) listenBase(ctx context.Context, address, host string) (net.Lis
 
 // grants says what each run is given.
 func (n *Node) supplies() supplies.Issuer {
-	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
+	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy.Policy, Approve: n.vetter.Approve}
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/url"
@@ -111,6 +112,7 @@ func (n *Node) openStores(ctx context.Context) error {
 
 func (n *Node) openCatalogue(ctx context.Context) (err error) {
 	o := catalogue.Options{URL: n.config.Shared.Postgres, Rows: n.config.Bounds.Rows, Objects: n.config.Bounds.Objects}
+	o.Objects.Run = min(cmp.Or(o.Objects.Run, catalogue.DefaultObjects.Run), int64(n.policy.Containers.MaxStored))
 	if o.URL == "" {
 		o.File, o.Synchronous = n.home.Path("catalogue.db"), n.config.synchronous()
 	}

@@ -50,6 +50,39 @@ type Registration struct {
 	Dialect string `json:"dialect,omitempty"` // of its containers; empty: the usual one
 	// Descriptions of components are given beside an image that does not describe itself.
 	Descriptions []json.RawMessage `json:"descriptions,omitempty"`
+	// Signature is its publisher's, in minisign's form: of the file, or of the text of its digest.
+	Signature string `json:"signature,omitempty"`
+	// SBOM lists what it is made of, in CycloneDX's JSON.
+	SBOM json.RawMessage `json:"sbom,omitempty"`
+}
+
+// ProviderPapers tell who vouches for a provider, what it is made of, and how that stands by the node's policy.
+type ProviderPapers struct {
+	Provider        string          `json:"provider"`            // name:version
+	SignedBy        string          `json:"signed_by,omitempty"` // the publisher's key, by its ID and in words
+	Comment         string          `json:"comment,omitempty"`   // that the publisher has signed
+	Origin          string          `json:"origin,omitempty"`    // of the SBOM
+	SBOM            json.RawMessage `json:"sbom,omitempty"`      // CycloneDX
+	Vulnerabilities []Vulnerability `json:"vulnerabilities"`     // known ones, the worst first
+	Refused         string          `json:"refused,omitempty"`   // why it may not run; empty: it may
+	Warnings        []string        `json:"warnings,omitempty"`
+}
+
+// Vulnerability is a known weakness of something that a provider's program or image is made of.
+type Vulnerability struct {
+	ID       string   `json:"id"`
+	Package  string   `json:"package"`
+	Version  string   `json:"version"`
+	Severity string   `json:"severity,omitempty"` // empty: nobody has rated it
+	Fixed    []string `json:"fixed,omitempty"`    // versions that mend it
+	Summary  string   `json:"summary,omitempty"`
+}
+
+// ProviderPapers finds the papers of a provider. CodeNotFound: it is not registered.
+func (c *Client) ProviderPapers(ctx context.Context, provider string) (ProviderPapers, error) {
+	var p ProviderPapers
+	err := c.fetch(ctx, "/openflow/v1/user/provider/papers", query("provider", provider), &p)
+	return p, err
 }
 
 // providerChange is the body of the routes that change the registry.

@@ -9,8 +9,8 @@ import (
 
 // SitePolicy is what the node allows, whoever submits.
 type SitePolicy struct {
-	File   string          `json:"file"`   // that it is read from, if it exists
-	Policy openflow.Policy `json:"policy"` // in force
+	File   string              `json:"file"`   // that it is read from, if it exists
+	Policy openflow.SitePolicy `json:"policy"` // in force
 }
 
 // Policy fetches the policy that the node has in force.

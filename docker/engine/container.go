@@ -8,13 +8,16 @@ import (
 	"io"
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
 	"openflow"
@@ -27,10 +30,10 @@ const nobody = "65534:65534"
 // unwatched keeps the daemon from running a command of the image in its container again and again.
 var unwatched = &container.HealthConfig{Test: []string{"NONE"}}
 
-// What the daemon keeps of a container's output: the newest logFiles × logSize, at least half of it.
+// What the daemon keeps of a container's output where nothing else is said: the newest of logFiles files, at least half of it.
 const (
-	logSize  = "16m"
-	logFiles = "2"
+	usualLog = 32 << 20
+	logFiles = 2
 )
 
 // gpuDriver is what the NVIDIA Container Toolkit calls itself in the daemon.
@@ -64,13 +67,16 @@ func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) erro
 		labels = map[string]string{}
 	}
 	labels[networkLabel], labels[madeLabel] = r.name, spec.Made
+	if len(spec.Grants.Networks) > 0 {
+		labels[furtherLabel] = strings.Join(spec.Grants.Networks, " ")
+	}
 	_, err := r.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: spec.Name,
 		Config: &container.Config{
 			Image: spec.Image, Cmd: spec.Command, Env: spec.Env, Labels: labels, User: nobody,
 			StopSignal: "SIGTERM", Healthcheck: unwatched, // whatever the image asks for
 		},
-		HostConfig: hostConfig(spec.Limits, r.name, net),
+		HostConfig: hostConfig(spec, r.name, net),
 	})
 	if cerrdefs.IsNotFound(err) {
 		return openflow.Errorf(openflow.CodeNotFound, "image %q is not on this machine: %w", spec.Image, err).
@@ -79,10 +85,21 @@ func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) erro
 	return r.wrap(ctx, err, subject(spec.Name))
 }
 
-// hostConfig is what a container has of this machine: the network of its node.
-func hostConfig(limits driver.Limits, network string, net bridge) *container.HostConfig {
-	hc := isolated(limits)
+// hostConfig is what a container has of this machine: the network of its node, and what the site's policy gives to it.
+func hostConfig(spec driver.Spec, network string, net bridge) *container.HostConfig {
+	hc := isolated(spec.Limits)
+	hc.CapAdd = spec.Grants.Capabilities
+	for _, m := range spec.Grants.Mounts {
+		hc.Mounts = append(hc.Mounts, mount.Mount{
+			Type: mount.TypeBind, Source: m.Host, Target: m.Container, ReadOnly: true,
+			// Below it, something may be mounted that can be written: read-only is said of the top alone.
+			BindOptions: &mount.BindOptions{Propagation: mount.PropagationPrivate, NonRecursive: true},
+		})
+	}
 	hc.NetworkMode = container.NetworkMode(network)
+	// The daemon's resolver in the container knows this node's name. What else it is asked it would pass on to the resolvers of
+	// the machine, and so to the internet. It finds none at this address of the container.
+	hc.DNS = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 	hc.ExtraHosts = []string{HostAlias + ":" + net.gateway.String()}
 	return hc
 }
@@ -94,10 +111,13 @@ func isolated(limits driver.Limits) *container.HostConfig {
 		Tmpfs:          map[string]string{"/tmp": tmpfs(limits)},
 		CapDrop:        []string{"ALL"},
 		SecurityOpt:    []string{"no-new-privileges"},
-		LogConfig:      container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logSize, "max-file": logFiles}},
+		LogConfig:      logConfig(limits),
+		IpcMode:        container.IPCModePrivate,
+		CgroupnsMode:   container.CgroupnsModePrivate,
 		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		AutoRemove:     false, // the outcome must outlive the program until it is recorded
 	}
+	hc.Ulimits = []*container.Ulimit{{Name: "core", Soft: 0, Hard: 0}} // what handles dumps of core runs on the machine, as root
 	hc.NanoCPUs = int64(math.Round(limits.CPUs * 1e9))
 	hc.Memory, hc.MemorySwap = limits.MemoryBytes, limits.MemoryBytes
 	if limits.PIDs > 0 {
@@ -107,6 +127,14 @@ func isolated(limits driver.Limits) *container.HostConfig {
 		hc.DeviceRequests = []container.DeviceRequest{{Driver: gpuDriver, DeviceIDs: limits.GPUs, Capabilities: [][]string{{"gpu"}}}}
 	}
 	return hc
+}
+
+// logConfig bounds what the daemon keeps of a container's output.
+func logConfig(limits driver.Limits) container.LogConfig {
+	size := max(cmp.Or(limits.LogBytes, usualLog)/logFiles, 1)
+	return container.LogConfig{Type: "json-file", Config: map[string]string{
+		"max-size": strconv.FormatInt(size, 10), "max-file": strconv.Itoa(logFiles),
+	}}
 }
 
 // tmpfs is the only place that a container can write: its root is read-only, and images have no volumes. It counts as memory
@@ -154,6 +182,9 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 	if err != nil || c.State.Status != container.StateCreated {
 		return err
 	}
+	if err := r.connectFurther(ctx, c); err != nil {
+		return err
+	}
 	r.forget(name)
 	l := launch{id: c.ID, status: status(c), at: time.Now()}
 	l.ear = r.listen(ctx, l)
@@ -173,6 +204,31 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 	}
 	_, err = r.api.ContainerStart(ctx, name, client.ContainerStartOptions{})
 	return r.wrap(ctx, err, subject(name))
+}
+
+// furtherLabel has the networks of a container besides that of its node.
+const furtherLabel = "openflow.further"
+
+// connectFurther connects a container that has not started to the networks that the site's policy gives to it. Who starts it
+// again after a crash finds some of them connected.
+func (r *Runtime) connectFurther(ctx context.Context, c container.InspectResponse) error {
+	for _, name := range strings.Fields(c.Config.Labels[furtherLabel]) {
+		if c.NetworkSettings != nil && c.NetworkSettings.Networks[name] != nil {
+			continue
+		}
+		_, err := r.api.NetworkInspect(ctx, name, client.NetworkInspectOptions{}) // the daemon takes any name until the start
+		if err == nil {
+			_, err = r.api.NetworkConnect(ctx, name, client.NetworkConnectOptions{Container: c.ID})
+		}
+		switch {
+		case cerrdefs.IsNotFound(err):
+			return openflow.Errorf(openflow.CodeInvalid, "%s: there is no network %q on this machine: %w", subject(c.Name), name, err).
+				WithHint("make it, or take it out of containers.networks of the policy")
+		case err != nil && !cerrdefs.IsPermissionDenied(err) && !cerrdefs.IsConflict(err):
+			return r.wrap(ctx, err, subject(c.Name))
+		}
+	}
+	return nil
 }
 
 // Inspect implements driver.Runtime.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -171,6 +172,25 @@ func (g *gate) enter(ctx context.Context, name string) (leave func(), err error)
 		delete(g.busy, name)
 		close(mine)
 	}, nil
+}
+
+// Filters reports whether the daemon filters the system calls of containers: with its own profile, or the operator's.
+func (r *Runtime) Filters(ctx context.Context) (bool, error) {
+	info, err := r.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return false, r.wrap(ctx, err, "docker daemon")
+	}
+	return Filtered(info.Info.SecurityOptions), nil
+}
+
+// Filtered reads what a daemon says of its security, as in "name=seccomp,profile=default".
+func Filtered(options []string) bool {
+	for _, option := range options {
+		if strings.HasPrefix(option+",", "name=seccomp,") {
+			return !strings.Contains(option, "profile=unconfined")
+		}
+	}
+	return false
 }
 
 // Version tells the daemon's release and the newest API that it speaks. Errors: CodeUnavailable, CodePermission.

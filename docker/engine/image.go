@@ -95,6 +95,16 @@ func (r *Runtime) PullImage(ctx context.Context, reference string) (driver.Image
 	return r.Image(ctx, reference)
 }
 
+// SaveImage writes an image that the daemon has as "docker save" does. Errors: CodeNotFound; the writer's.
+func (r *Runtime) SaveImage(ctx context.Context, id string, to io.Writer) error {
+	body, err := r.api.ImageSave(ctx, []string{id})
+	if err != nil {
+		return r.wrap(ctx, err, "image "+id)
+	}
+	_, err = io.Copy(to, body)
+	return errors.Join(err, body.Close())
+}
+
 // RemoveImage forgets an image; absent is nil. Errors: CodeConflict (a container uses it).
 func (r *Runtime) RemoveImage(ctx context.Context, id string) error {
 	_, err := r.api.ImageRemove(ctx, id, client.ImageRemoveOptions{PruneChildren: true})

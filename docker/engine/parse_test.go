@@ -145,3 +145,21 @@ func TestRulesThatComeBefore(t *testing.T) {
 		require.Empty(t, engine.ComesBefore([]string{jump, rule}, "ofbr-1", "OPENFLOW-1"), rule)
 	}
 }
+
+func TestFiltered(t *testing.T) {
+	for _, tc := range []struct {
+		options []string
+		want    bool
+	}{
+		{nil, false},
+		{[]string{"name=apparmor"}, false},
+		{[]string{"name=apparmor", "name=seccomp,profile=default"}, true},
+		{[]string{"name=seccomp,profile=builtin", "name=cgroupns"}, true},
+		{[]string{"name=seccomp,profile=/etc/docker/own.json"}, true},
+		{[]string{"name=seccomp"}, true},
+		{[]string{"name=seccomp,profile=unconfined"}, false},
+		{[]string{"name=seccompx"}, false},
+	} {
+		require.Equal(t, tc.want, engine.Filtered(tc.options), "%v", tc.options)
+	}
+}

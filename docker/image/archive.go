@@ -306,17 +306,37 @@ func (a *Archive) Verify(ctx context.Context) error {
 	return nil
 }
 
-// unpacked hashes a layer, which may be compressed.
-func unpacked(ctx context.Context, layer *io.SectionReader, most int64) (sum string, n int64, err error) {
+// Layers visits the layers of the image, the lowest first, unpacked. Errors: CodeInvalid, those of each, the context's.
+func (a *Archive) Layers(ctx context.Context, each func(layer io.Reader) error) error {
+	for i, layer := range a.layers {
+		text, err := unpack(a.open(layer))
+		if err != nil {
+			return damaged(fmt.Errorf("layer %d of %d: %w", i+1, len(a.layers), err))
+		}
+		if err := each(during{ctx, text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unpack reads a layer, which may be compressed.
+func unpack(layer *io.SectionReader) (io.Reader, error) {
 	var magic [2]byte
 	if _, err := layer.ReadAt(magic[:], 0); err != nil && !errors.Is(err, io.EOF) {
-		return "", 0, err
+		return nil, err
 	}
-	var text io.Reader = layer
 	if magic == [2]byte{0x1f, 0x8b} {
-		if text, err = gzip.NewReader(layer); err != nil {
-			return "", 0, err
-		}
+		return gzip.NewReader(layer)
+	}
+	return layer, nil
+}
+
+// unpacked hashes a layer, which may be compressed.
+func unpacked(ctx context.Context, layer *io.SectionReader, most int64) (sum string, n int64, err error) {
+	text, err := unpack(layer)
+	if err != nil {
+		return "", 0, err
 	}
 	hash := sha256.New()
 	n, err = io.Copy(hash, io.LimitReader(during{ctx, text}, most))

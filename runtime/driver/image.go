@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"io"
 
 	"openflow"
 )
@@ -30,6 +31,10 @@ type Images interface {
 
 	// PullImage has the runtime fetch what a reference names from its registry. Errors: CodeNotFound, CodeUnavailable.
 	PullImage(ctx context.Context, reference string) (Image, error)
+
+	// Layers visits the layers of an image that the runtime has, the lowest first, each as a tar that is not packed. Errors:
+	// CodeNotFound, CodeUnavailable, CodeInvalid; those of each.
+	Layers(ctx context.Context, id string, each func(layer io.Reader) error) error
 }
 
 // NoImages is what a runtime answers that starts programs of its machine and no images.
@@ -37,6 +42,12 @@ type NoImages struct{ Runtime string }
 
 func (n NoImages) refuse() (Image, error) {
 	return Image{}, openflow.Errorf(openflow.CodeInvalid, "the %s runtime runs no images", n.Runtime).WithHint("use --runtime docker")
+}
+
+// Layers implements Images.
+func (n NoImages) Layers(context.Context, string, func(io.Reader) error) error {
+	_, err := n.refuse()
+	return err
 }
 
 // Image implements Images.

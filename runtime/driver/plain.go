@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"io"
 	"os/exec"
 
 	"openflow"
@@ -48,6 +49,11 @@ func (Plain) Ask(ctx context.Context, q Question) (Answer, error) { return AskHe
 
 // Image implements Images.
 func (p Plain) Image(context.Context, string) (Image, error) { return NoImages{p.Name}.refuse() }
+
+// Layers implements Images.
+func (p Plain) Layers(ctx context.Context, id string, each func(io.Reader) error) error {
+	return NoImages{p.Name}.Layers(ctx, id, each)
+}
 
 // LoadArchive implements Images.
 func (p Plain) LoadArchive(context.Context, string) (Image, error) { return NoImages{p.Name}.refuse() }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"openflow"
 )
 
 // Runtime runs containers. A container goes through created → running → exited, in that order, and stays exited, with
@@ -78,6 +80,15 @@ type Spec struct {
 	Command []string // arguments for the image's entry point or the executable
 	Env     []string // "KEY=value"; with PATH, all that the program sees of the node's environment
 	Limits  Limits
+	Grants  Grants
+}
+
+// Grants are what a container has besides a place to compute, as its site's policy says; the zero value gives nothing. A
+// runtime that isolates nothing ignores them.
+type Grants struct {
+	Capabilities []string         // of Linux, such as NET_BIND_SERVICE
+	Mounts       []openflow.Mount // read-only; what is mounted below them is not seen
+	Networks     []string         // of the runtime, by name
 }
 
 // Limits bounds what a container may use; a zero field sets no bound. A runtime that cannot enforce them (see its
@@ -87,6 +98,7 @@ type Limits struct {
 	MemoryBytes int64   // memory and swap together; beyond it the program is killed and OOMKilled reported
 	PIDs        int64   // processes and threads
 	DiskBytes   int64   // files that it writes; beyond it a write fails, or the program is ended and OverDisk reported
+	LogBytes    int64   // of its output that are kept, in all; what the runtime keeps at least is half of it, the newest
 
 	// GPUs are the devices that the program may use, by the numbers that the machine's driver gives them; none: no GPU.
 	GPUs []string

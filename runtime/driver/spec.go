@@ -34,7 +34,7 @@ func (s Spec) Validate() error {
 			return err
 		}
 	}
-	if s.Limits.CPUs < 0 || s.Limits.MemoryBytes < 0 || s.Limits.PIDs < 0 || s.Limits.DiskBytes < 0 {
+	if s.Limits.CPUs < 0 || s.Limits.MemoryBytes < 0 || s.Limits.PIDs < 0 || s.Limits.DiskBytes < 0 || s.Limits.LogBytes < 0 {
 		return openflow.Errorf(openflow.CodeInvalid, "container %q has a negative limit", s.Name)
 	}
 	return nil

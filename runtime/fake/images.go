@@ -1,7 +1,9 @@
 package fake
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"maps"
 
 	"openflow"
@@ -64,6 +66,14 @@ func (r *Runtime) Image(_ context.Context, name string) (driver.Image, error) {
 		return img, nil
 	}
 	return driver.Image{}, openflow.Errorf(openflow.CodeNotFound, "no image %q", name)
+}
+
+// Layers implements driver.Images. Images in memory have no files: each has one empty layer.
+func (r *Runtime) Layers(ctx context.Context, id string, each func(io.Reader) error) error {
+	if _, err := r.Image(ctx, id); err != nil {
+		return err
+	}
+	return each(bytes.NewReader(make([]byte, 1024)))
 }
 
 // LoadArchive implements driver.Images.

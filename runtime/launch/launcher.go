@@ -2,10 +2,12 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"openflow"
 	"openflow/runtime/driver"
@@ -70,10 +72,9 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, program 
 		return driver.Spec{}, err
 	}
 	base := l.Base()
-	cpus := float64(max(r.Cores, 1))
-	if l.MachineCPUs > 0 {
-		cpus = min(cpus, l.MachineCPUs)
-	}
+	may := supply.May
+	limits := Limits(r, may, l.MachineCPUs, l.DiskBytes)
+	cpus := limits.CPUs
 	env, err := l.Told(program.Dialect, r, supply, openflow.Place{Host: base.Host, Port: base.Port, Cores: int(max(cpus, 1))})
 	if err != nil {
 		return driver.Spec{}, err
@@ -85,8 +86,9 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, program 
 				WithHint("pass large values as a table instead of a parameter")
 		}
 	}
-	limits := driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs, DiskBytes: l.DiskBytes}
-	made := digest(program.Image, program.Command, env, limits)
+	env = append(slices.Clone(may.Environment), env...) // what the node says comes last, and so holds
+	grants := driver.Grants{Capabilities: may.Capabilities, Mounts: may.Mounts, Networks: may.Networks}
+	made := digest(program.Image, program.Command, env, limits, grants)
 	if l.Traced != nil {
 		env = append(env, l.Traced(ctx, r.Key.RunID())...)
 	}
@@ -98,13 +100,40 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, program 
 		},
 		Image: program.Image, Command: program.Command,
 		Env:    env,
-		Limits: limits,
+		Limits: limits, Grants: grants,
 	}, nil
 }
 
+// usualProcesses is how many processes and threads a container may have where nothing else is said.
+const usualProcesses = 512
+
+// Limits are what a container may use: what its run holds, and no more than its site's policy lets it have, than there is on
+// the machine, and than the node lets a run write. It is pure.
+func Limits(r openflow.TaskRecord, may openflow.Confinement, machineCPUs float64, diskBytes int64) driver.Limits {
+	return driver.Limits{
+		CPUs:        least(float64(max(r.Cores, 1)), machineCPUs, float64(may.Cores)),
+		MemoryBytes: least(r.MemoryBytes, may.Memory),
+		PIDs:        cmp.Or(may.Processes, usualProcesses),
+		DiskBytes:   least(diskBytes, may.Disk),
+		LogBytes:    may.Log,
+		GPUs:        r.GPUIDs,
+	}
+}
+
+// least is the smallest of those that bound something; 0 bounds nothing.
+func least[N int64 | float64](bounds ...N) N {
+	var smallest N
+	for _, b := range bounds {
+		if b > 0 && (smallest == 0 || b < smallest) {
+			smallest = b
+		}
+	}
+	return smallest
+}
+
 // digest tells apart what containers are made of. That a launch belongs to another trace is no difference.
-func digest(image string, command, env []string, limits driver.Limits) string {
+func digest(image string, command, env []string, limits driver.Limits, grants driver.Grants) string {
 	hash := sha256.New()
-	_, _ = fmt.Fprintf(hash, "%q %q %q %+v", image, command, env, limits) // a hash takes everything
+	_, _ = fmt.Fprintf(hash, "%q %q %q %+v %q", image, command, env, limits, grants) // a hash takes everything
 	return hex.EncodeToString(hash.Sum(nil))
 }

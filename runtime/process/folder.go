@@ -58,6 +58,14 @@ type specification struct {
 	Command []string          `json:"command,omitempty"`
 	Env     []string          `json:"env,omitempty"`
 	Limits  limits            `json:"limits,omitzero"`
+	Grants  grants            `json:"grants,omitzero"`
+}
+
+// grants is a driver.Grants, of which this runtime gives nothing: it isolates nothing.
+type grants struct {
+	Capabilities []string         `json:"capabilities,omitempty"`
+	Mounts       []openflow.Mount `json:"mounts,omitempty"`
+	Networks     []string         `json:"networks,omitempty"`
 }
 
 // limits is a driver.Limits.
@@ -66,15 +74,16 @@ type limits struct {
 	MemoryBytes int64    `json:"memory_bytes,omitzero"`
 	PIDs        int64    `json:"pids,omitzero"`
 	DiskBytes   int64    `json:"disk_bytes,omitzero"`
+	LogBytes    int64    `json:"log_bytes,omitzero"`
 	GPUs        []string `json:"gpus,omitempty"`
 }
 
 func specificationOf(s driver.Spec) specification {
-	return specification{Name: s.Name, Labels: s.Labels, Made: s.Made, Image: s.Image, Command: s.Command, Env: s.Env, Limits: limits(s.Limits)}
+	return specification{Name: s.Name, Labels: s.Labels, Made: s.Made, Image: s.Image, Command: s.Command, Env: s.Env, Limits: limits(s.Limits), Grants: grants(s.Grants)}
 }
 
 func (s specification) decode() driver.Spec {
-	return driver.Spec{Name: s.Name, Labels: s.Labels, Made: s.Made, Image: s.Image, Command: s.Command, Env: s.Env, Limits: driver.Limits(s.Limits)}
+	return driver.Spec{Name: s.Name, Labels: s.Labels, Made: s.Made, Image: s.Image, Command: s.Command, Env: s.Env, Limits: driver.Limits(s.Limits), Grants: driver.Grants(s.Grants)}
 }
 
 func (f folder) file(name string) string { return filepath.Join(f.path, name) }

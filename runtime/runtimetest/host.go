@@ -2,6 +2,7 @@ package runtimetest
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -99,6 +100,8 @@ func testImages(ctx context.Context, t *testing.T, h driver.Host, program string
 		_, err := h.Image(ctx, name)
 		require.Contains(t, []openflow.Code{openflow.CodeNotFound, openflow.CodeInvalid}, openflow.CodeOf(err), "%q: %v", name, err)
 	}
-	_, err := h.LoadArchive(ctx, program)
+	err := h.Layers(ctx, "openflow/no-such-image:1", func(io.Reader) error { return nil })
+	require.Contains(t, []openflow.Code{openflow.CodeNotFound, openflow.CodeInvalid}, openflow.CodeOf(err), "%v", err)
+	_, err = h.LoadArchive(ctx, program)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
 }

@@ -25,6 +25,9 @@ type Component struct {
 	// as far as the second number. Alone: it talks to no other party.
 	Protocols []openflow.Protocol
 
+	// Wishes are what its containers need beyond what all have. A site whose policy does not give that refuses the provider.
+	Wishes openflow.Wishes
+
 	Run func(context.Context, *Task) error
 }
 

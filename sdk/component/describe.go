@@ -29,6 +29,7 @@ type description struct {
 	Outputs     map[string]map[string]artifactDescription `json:"output_artifacts"`
 	Needs       []Need                                    `json:"needs,omitempty"`    // ours, like what follows
 	Protocols   []protocol                                `json:"protocols,omitzero"` // an empty list says more than none
+	Wishes      openflow.Wishes                           `json:"wishes,omitzero"`
 }
 
 type protocol struct {
@@ -76,7 +77,7 @@ func (p Program) Describe(name string) ([]byte, error) {
 	d := description{
 		Name: c.Name, Description: c.Description, Provider: p.Provider, Version: p.Version, Labels: []string{}, Roles: c.Roles,
 		Parameters: c.describeParameters(), Inputs: c.describeArtifacts(c.Inputs), Outputs: c.describeArtifacts(c.Outputs),
-		Needs: c.Needs,
+		Needs: c.Needs, Wishes: c.Wishes,
 	}
 	if c.Protocols != nil {
 		if err := openflow.CheckProtocols(c.Protocols); err != nil {

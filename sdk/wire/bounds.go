@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -14,13 +13,13 @@ import (
 // What is read of a text that somebody else wrote. A value costs a hundred bytes once it is read, whatever it costs to write,
 // and every level of nesting costs a piece of the stack. So both are counted before anything is read.
 const (
-	MaxValues     = 500_000   // members and items of one JSON text: a request, an answer, an event
-	maxDAGValues  = 250_000   // of one DAG, of which every value is kept with its place
-	maxDepth      = 64        // levels of nesting
-	maxKey        = 1 << 10   // bytes of the name of a member, which the path of everything below it begins with
-	maxIndicators = 200       // of YAML that nest on one line: lists of lists, tags of tags
-	maxExpanded   = 256 << 10 // bytes of YAML whose aliases are written out
-	nodeBytes     = 16        // that one value of YAML counts at least
+	MaxValues     = 500_000               // members and items of one JSON text: a request, an answer, an event
+	maxDAGValues  = 250_000               // of one DAG, of which every value is kept with its place
+	maxDepth      = openflow.MaxJSONDepth // levels of nesting
+	maxKey        = openflow.MaxJSONName  // bytes of the name of a member, which the path of everything below it begins with
+	maxIndicators = 200                   // of YAML that nest on one line: lists of lists, tags of tags
+	maxExpanded   = 256 << 10             // bytes of YAML whose aliases are written out
+	nodeBytes     = 16                    // that one value of YAML counts at least
 )
 
 // Unmarshal is json.Unmarshal for what somebody else wrote: what is nested too deep, or has too many members, is refused
@@ -32,44 +31,11 @@ func Unmarshal(data []byte, into any) error {
 	return json.Unmarshal(data, into)
 }
 
-// Bounded refuses a JSON text with more values, levels or longer names than may be read. It looks at every byte once, takes no
-// memory, and does not say whether the text is JSON at all. Errors: CodeInvalid.
-func Bounded(data []byte, values int) error {
-	depth, seen, last := 0, 1, 0
-	for i := 0; i < len(data); i++ {
-		switch data[i] {
-		case '"':
-			begin := i
-			for i++; i < len(data) && data[i] != '"'; i++ {
-				if data[i] == '\\' {
-					i++
-				}
-			}
-			last = i - begin - 1
-		case ':':
-			if last > maxKey {
-				return tooMuch("a member's name has %d bytes, more than %d", last, maxKey)
-			}
-		case '{', '[':
-			seen++
-			if depth++; depth > maxDepth {
-				return tooMuch("nested deeper than %d levels", maxDepth)
-			}
-		case '}', ']':
-			depth--
-		case ',':
-			seen++
-		}
-		if seen > values {
-			return tooMuch("more than %d values", values)
-		}
-	}
-	return nil
-}
+// Bounded refuses a JSON text with more values, levels or longer names than may be read; see openflow.BoundedJSON.
+func Bounded(data []byte, values int) error { return openflow.BoundedJSON(data, values) }
 
 func tooMuch(format string, args ...any) error {
-	text := "the text is too much to read: " + fmt.Sprintf(format, args...)
-	return &openflow.Error{Code: openflow.CodeInvalid, Message: text, Public: text, Hint: "send less at a time, or split the job"}
+	return openflow.TooMuch(format, args...)
 }
 
 // BoundedYAML is Bounded for YAML, in which a few bytes stand for many: an alias for all that its anchor has. What parses is

@@ -16,6 +16,7 @@ import (
 	"openflow"
 	"openflow/server/reply"
 	"openflow/site/registry"
+	"openflow/site/vetting"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/objects"
@@ -50,8 +51,8 @@ type Events interface {
 
 // SitePolicy is the policy that is in force.
 type SitePolicy struct {
-	File   string          `json:"file"`   // that it is read from, if it exists
-	Policy openflow.Policy `json:"policy"` // durations in nanoseconds
+	File   string              `json:"file"`   // that it is read from, if it exists
+	Policy openflow.SitePolicy `json:"policy"` // durations in nanoseconds
 }
 
 // About is what this node tells of itself.
@@ -81,6 +82,7 @@ type Site struct {
 	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
 	Policy    func() SitePolicy                            // what is in force
 	Providers *registry.Registry
+	Vetting   *vetting.Vetter // of what they bring
 	// Columns tells why columns of a table cannot be granted; nil: nobody does.
 	Columns func(ctx context.Context, rec openflow.TableRecord, columns []string) error
 	Space   func() error // nil while there is room for new data and jobs

@@ -17,8 +17,8 @@ import (
 
 // Parse reads the content of a policy file on top of the defaults. where names the file in messages. CodeInvalid: it is
 // no YAML, or a key or value is not one of the schema; the message names file and line.
-func Parse(where string, data []byte) (openflow.Policy, error) {
-	p := openflow.DefaultPolicy()
+func Parse(where string, data []byte) (openflow.SitePolicy, error) {
+	p := openflow.DefaultSitePolicy()
 	if len(data) > maxBytes {
 		return p, tooLarge(where)
 	}
@@ -40,7 +40,7 @@ func Parse(where string, data []byte) (openflow.Policy, error) {
 			continue
 		}
 		if err := r.top(doc.Body); err != nil {
-			return openflow.DefaultPolicy(), err
+			return openflow.DefaultSitePolicy(), err
 		}
 	}
 	return p, nil
@@ -134,6 +134,27 @@ func (r *reading) set(path string, field reflect.Value, n ast.Node) error {
 		}
 		field.SetBool(b.Value)
 		return nil
+	case field.Kind() == reflect.String:
+		s, ok := n.(*ast.StringNode)
+		if !ok {
+			return r.refuse(n, "%s must be a text", path)
+		}
+		return r.text(path, field, n, s.Value)
+	case field.Kind() == reflect.Slice:
+		return r.list(path, field, n)
+	case field.Type() == reflect.TypeFor[openflow.Bytes]():
+		if amount, ok := whole(n); ok {
+			return r.within(path, field, n, amount)
+		}
+		s, ok := n.(*ast.StringNode)
+		if !ok {
+			return r.refuse(n, "%s must be an amount of bytes", path).WithHint("write it like 512MiB or 4GiB")
+		}
+		amount, err := openflow.ParseBytes(s.Value)
+		if err != nil {
+			return r.refuse(n, "%s: %w", path, err)
+		}
+		return r.within(path, field, n, amount)
 	case field.Type() == reflect.TypeFor[time.Duration]():
 		s, ok := n.(*ast.StringNode)
 		if !ok {
@@ -150,6 +171,41 @@ func (r *reading) set(path string, field reflect.Value, n ast.Node) error {
 		return r.refuse(n, "%s must be a whole number", path)
 	}
 	return r.within(path, field, n, number)
+}
+
+// text sets a text, or an entry of a list, that fits.
+func (r *reading) text(path string, field reflect.Value, n ast.Node, s string) error {
+	if err := checks[path](s); err != nil {
+		return r.refuse(n, "%s: %w", path, err)
+	}
+	field.SetString(s)
+	return nil
+}
+
+// list reads a list of texts. An empty one is written too: [] takes the place of the default.
+func (r *reading) list(path string, field reflect.Value, n ast.Node) error {
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		return r.refuse(n, "%s must be a list of texts", path).WithHint(`write it like ["one", "two"], or one entry a line behind "- "`)
+	}
+	if len(list.Values) > maxEntries {
+		return r.refuse(n, "%s has %d entries, more than %d", path, len(list.Values), maxEntries)
+	}
+	out := reflect.MakeSlice(field.Type(), len(list.Values), len(list.Values))
+	for i, v := range list.Values {
+		s, ok := v.(*ast.StringNode)
+		if !ok {
+			return r.refuse(v, "%s: an entry must be a text", path).WithHint("put it into quotation marks")
+		}
+		if err := r.text(path, out.Index(i), v, s.Value); err != nil {
+			return err
+		}
+	}
+	if out.Len() == 0 {
+		out = reflect.Zero(field.Type())
+	}
+	field.Set(out)
+	return nil
 }
 
 // whole is the value of an integer; one beyond 64 bits is the largest.

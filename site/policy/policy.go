@@ -8,11 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"openflow"
+	"openflow/site/approval"
 	"openflow/site/trust"
 )
 
@@ -28,6 +31,47 @@ var limits = map[string]bounds{
 	"psi.min_intersection":           {1, math.MaxInt32},
 	"coordinated_lr.rows_per_column": {1, 1_000_000},
 	"coordinated_lr.score_memory":    {int64(time.Hour), int64(3650 * 24 * time.Hour)},
+	"containers.max_cores":           {1, 1024},
+	"containers.max_memory":          {16 << 20, 1 << 40},
+	"containers.max_processes":       {16, 32768},
+	"containers.max_disk":            {1 << 20, 1 << 40},
+	"containers.max_log":             {1 << 20, 1 << 30},
+	"containers.max_stored":          {1 << 20, 1 << 40},
+}
+
+// maxEntries bounds a list of the file.
+const maxEntries = 1000
+
+// checks say what an entry of a list, or a text, must be.
+var checks = map[string]func(string) error{
+	"images.registries":        approval.CheckRegistry,
+	"images.digests":           approval.CheckDigest,
+	"images.publishers":        approval.CheckPublisher,
+	"images.vulnerabilities":   checkFolder,
+	"images.accepted":          approval.CheckVulnerability,
+	"containers.capabilities":  approval.CheckCapability,
+	"containers.mounts":        approval.CheckMount,
+	"containers.networks":      approval.CheckNetwork,
+	"containers.environment":   approval.CheckVariable,
+	"images.blocking_severity": severity(openflow.Severities()),
+	"images.unrated":           severity(openflow.Severities()[:4]),
+}
+
+// checkFolder refuses a path that depends on where the node is started.
+func checkFolder(path string) error {
+	if path == "" || filepath.IsAbs(path) && filepath.Clean(path) == path {
+		return nil
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "%q is not the whole path of a folder", path)
+}
+
+func severity(allowed []openflow.Severity) func(string) error {
+	return func(s string) error {
+		if slices.Contains(allowed, openflow.Severity(s)) {
+			return nil
+		}
+		return openflow.Errorf(openflow.CodeInvalid, "%q is no severity", openflow.Cut(s, 80)).WithHint("use one of %v", allowed)
+	}
 }
 
 // File is the name of a policy file in the home folder of a node.
@@ -49,10 +93,10 @@ func From(named, home string) Source {
 
 // Read reads what the owner of the site's data allows. file is empty where there is no file, so that the defaults hold.
 // CodeNotFound: a file that was named is missing.
-func (s Source) Read() (p openflow.Policy, file string, err error) {
+func (s Source) Read() (p openflow.SitePolicy, file string, err error) {
 	p, err = Read(s.Path)
 	if openflow.CodeOf(err) == openflow.CodeNotFound && !s.Named {
-		return openflow.DefaultPolicy(), "", nil
+		return openflow.DefaultSitePolicy(), "", nil
 	}
 	return p, s.Path, err
 }
@@ -68,7 +112,7 @@ type Key struct {
 // Keys lists all settings in the order of the schema.
 func Keys() []Key {
 	var keys []Key
-	p := openflow.DefaultPolicy()
+	p := openflow.DefaultSitePolicy()
 	each(&p, func(path string, v reflect.Value) {
 		k := Key{Path: path, Default: text(v)}
 		if b, ok := limits[path]; ok {
@@ -80,12 +124,19 @@ func Keys() []Key {
 }
 
 // each visits the settings of p.
-func each(p *openflow.Policy, f func(path string, v reflect.Value)) {
-	sections := reflect.ValueOf(p).Elem()
+func each(p *openflow.SitePolicy, f func(path string, v reflect.Value)) {
+	eachOf(reflect.ValueOf(p).Elem(), f)
+}
+
+func eachOf(sections reflect.Value, f func(path string, v reflect.Value)) {
 	for i := range sections.NumField() {
-		section := sections.Field(i)
+		section, field := sections.Field(i), sections.Type().Field(i)
+		if field.Anonymous {
+			eachOf(section, f)
+			continue
+		}
 		for j := range section.NumField() {
-			f(name(sections.Type().Field(i))+"."+name(section.Type().Field(j)), section.Field(j))
+			f(name(field)+"."+name(section.Type().Field(j)), section.Field(j))
 		}
 	}
 }
@@ -95,13 +146,35 @@ func name(f reflect.StructField) string { return f.Tag.Get("yaml") }
 
 // text renders a value as a policy file has it.
 func text(v reflect.Value) string {
-	if v.Kind() == reflect.Bool {
+	switch v.Kind() {
+	case reflect.Bool:
 		return strconv.FormatBool(v.Bool())
+	case reflect.String:
+		if plain.MatchString(v.String()) {
+			return v.String()
+		}
+		return strconv.Quote(v.String())
+	case reflect.Slice:
+		entries := make([]string, v.Len())
+		for i := range entries {
+			entries[i] = strconv.Quote(v.Index(i).String())
+		}
+		return "[" + strings.Join(entries, ", ") + "]"
 	}
 	return textOf(v, v.Int())
 }
 
+// plain are texts that need no quotes: no YAML reader takes one for anything else.
+var plain = regexp.MustCompile(`^(low|medium|high|critical|never)$`)
+
 func textOf(like reflect.Value, n int64) string {
+	if like.Type() == reflect.TypeFor[openflow.Bytes]() {
+		text := openflow.FormatBytes(n)
+		if exact, err := openflow.ParseBytes(text); err != nil || exact != n {
+			return strconv.FormatInt(n, 10)
+		}
+		return text
+	}
 	if like.Type() == reflect.TypeFor[time.Duration]() {
 		return Duration(time.Duration(n))
 	}
@@ -131,7 +204,7 @@ func ParseDuration(s string) (time.Duration, error) {
 }
 
 // Format writes p as a policy file.
-func Format(p openflow.Policy) string {
+func Format(p openflow.SitePolicy) string {
 	var b strings.Builder
 	section := ""
 	each(&p, func(path string, v reflect.Value) {
@@ -147,24 +220,24 @@ func Format(p openflow.Policy) string {
 
 // Read reads the policy file at path. Errors: CodeNotFound (there is none), CodePermission (other users of the machine
 // could change it, or it cannot be read), CodeInvalid (its content; see Parse).
-func Read(path string) (openflow.Policy, error) {
+func Read(path string) (openflow.SitePolicy, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return openflow.Policy{}, openflow.Errorf(openflow.CodeNotFound, "policy file %s does not exist", path)
+		return openflow.SitePolicy{}, openflow.Errorf(openflow.CodeNotFound, "policy file %s does not exist", path)
 	case err != nil:
-		return openflow.Policy{}, unreadable(path, err)
+		return openflow.SitePolicy{}, unreadable(path, err)
 	case !info.Mode().IsRegular():
-		return openflow.Policy{}, openflow.Errorf(openflow.CodeInvalid, "policy file %s is not a file", path)
+		return openflow.SitePolicy{}, openflow.Errorf(openflow.CodeInvalid, "policy file %s is not a file", path)
 	case info.Size() > maxBytes:
-		return openflow.Policy{}, tooLarge(path)
+		return openflow.SitePolicy{}, tooLarge(path)
 	}
 	if err := CheckMode(path, info); err != nil {
-		return openflow.Policy{}, err
+		return openflow.SitePolicy{}, err
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return openflow.Policy{}, unreadable(path, err)
+		return openflow.SitePolicy{}, unreadable(path, err)
 	}
 	return Parse(path, data)
 }

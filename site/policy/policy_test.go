@@ -16,30 +16,40 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	changed := func(change func(*openflow.Policy)) openflow.Policy {
-		p := openflow.DefaultPolicy()
+	changed := func(change func(*openflow.SitePolicy)) openflow.SitePolicy {
+		p := openflow.DefaultSitePolicy()
 		change(&p)
 		return p
 	}
 	for name, c := range map[string]struct {
 		text string
-		want openflow.Policy
+		want openflow.SitePolicy
 	}{
-		"empty":          {"", openflow.DefaultPolicy()},
-		"comments only":  {"# nothing\n# at all\n", openflow.DefaultPolicy()},
-		"empty document": {"---\n", openflow.DefaultPolicy()},
-		"empty section":  {"psi:\ncoordinated_lr:\n", openflow.DefaultPolicy()},
-		"one key":        {"psi:\n  min_intersection: 50 # rows\n", changed(func(p *openflow.Policy) { p.PSI.MinIntersection = 50 })},
-		"in one line":    {"psi: {max_partner_ids: 1_000}", changed(func(p *openflow.Policy) { p.PSI.MaxPartnerIDs = 1000 })},
-		"days":           {"coordinated_lr:\n  score_memory: 90d\n", changed(func(p *openflow.Policy) { p.CoordinatedLR.ScoreMemory = 90 * 24 * time.Hour })},
+		"empty":          {"", openflow.DefaultSitePolicy()},
+		"comments only":  {"# nothing\n# at all\n", openflow.DefaultSitePolicy()},
+		"empty document": {"---\n", openflow.DefaultSitePolicy()},
+		"empty section":  {"psi:\ncoordinated_lr:\n", openflow.DefaultSitePolicy()},
+		"one key":        {"psi:\n  min_intersection: 50 # rows\n", changed(func(p *openflow.SitePolicy) { p.PSI.MinIntersection = 50 })},
+		"in one line":    {"psi: {max_partner_ids: 1_000}", changed(func(p *openflow.SitePolicy) { p.PSI.MaxPartnerIDs = 1000 })},
+		"days":           {"coordinated_lr:\n  score_memory: 90d\n", changed(func(p *openflow.SitePolicy) { p.CoordinatedLR.ScoreMemory = 90 * 24 * time.Hour })},
 		"all": {
 			"psi:\n  max_partner_ids: 7\n  min_intersection: 3\ncoordinated_lr:\n  rows_per_column: 20\n  allow_common_arbiter: true\n  score_memory: \"36h\"\n",
-			openflow.Policy{
-				PSI:           openflow.PSIPolicy{MaxPartnerIDs: 7, MinIntersection: 3},
-				CoordinatedLR: openflow.CoordinatedLRPolicy{RowsPerColumn: 20, AllowCommonArbiter: true, ScoreMemory: 36 * time.Hour},
-			},
+			changed(func(p *openflow.SitePolicy) {
+				p.PSI = openflow.PSIPolicy{MaxPartnerIDs: 7, MinIntersection: 3}
+				p.CoordinatedLR = openflow.CoordinatedLRPolicy{RowsPerColumn: 20, AllowCommonArbiter: true, ScoreMemory: 36 * time.Hour}
+			}),
 		},
-		"with a byte order mark": {"\ufeffpsi:\n  min_intersection: 2\n", changed(func(p *openflow.Policy) { p.PSI.MinIntersection = 2 })},
+		"a list":           {"images:\n  registries: [registry.acme.example/psi, \"/opt/acme\"]\n", changed(func(p *openflow.SitePolicy) { p.Images.Registries = []string{"registry.acme.example/psi", "/opt/acme"} })},
+		"one entry a line": {"containers:\n  networks:\n    - acme lake\n    - \"* cache\"\n", changed(func(p *openflow.SitePolicy) { p.Containers.Networks = []string{"acme lake", "* cache"} })},
+		"an empty list":    {"images: {registries: []}", changed(func(p *openflow.SitePolicy) { p.Images.Registries = nil })},
+		"amounts": {"containers: {max_memory: 4GiB, max_log: 2000001, max_disk: \"10MB\"}", changed(func(p *openflow.SitePolicy) {
+			p.Containers.MaxMemory, p.Containers.MaxLog, p.Containers.MaxDisk = 4<<30, 2000001, 10e6
+		})},
+		"a severity": {"images: {blocking_severity: never, unrated: low}", changed(func(p *openflow.SitePolicy) {
+			p.Images.BlockingSeverity, p.Images.Unrated = openflow.SeverityNever, openflow.SeverityLow
+		})},
+		"a folder":               {"images: {vulnerabilities: /srv/osv}", changed(func(p *openflow.SitePolicy) { p.Images.Vulnerabilities = "/srv/osv" })},
+		"with a byte order mark": {"\ufeffpsi:\n  min_intersection: 2\n", changed(func(p *openflow.SitePolicy) { p.PSI.MinIntersection = 2 })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := policy.Parse("policy.yaml", []byte(c.text))
@@ -75,6 +85,26 @@ func TestParseRefuses(t *testing.T) {
 		"section a number":    {"psi: 3\n", `"psi" holds no keys with values`},
 		"alias":               {"psi: &a\n  min_intersection: 2\n", "holds no keys with values"},
 		"merge":               {"psi:\n  <<: {min_intersection: 2}\n", "a key must be a plain word"},
+		"a text for a list":   {"images: {registries: acme}", "images.registries must be a list of texts"},
+		"a list in a list":    {"images: {registries: [[a]]}", "images.registries: an entry must be a text"},
+		"a number in a list":  {"images: {registries: [5000]}", "images.registries: an entry must be a text"},
+		"no value for a list": {"images: {registries: }", "images.registries must be a list of texts"},
+		"a pattern":           {"images: {registries: [\"*.example\"]}", "is not how references of images begin"},
+		"no digest":           {"images: {digests: [\"sha256:12\"]}", "images.digests: \"sha256:12\" is not the ID of an image"},
+		"a key of nobody":     {"images: {publishers: [RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3]}", "does not say whose it is"},
+		"no key":              {"images: {publishers: [acme RWQ]}", "is not a publisher's key"},
+		"no severity":         {"images: {blocking_severity: bad}", "\"bad\" is no severity"},
+		"severity of nothing": {"images: {unrated: never}", "\"never\" is no severity"},
+		"relative folder":     {"images: {vulnerabilities: osv}", "is not the whole path of a folder"},
+		"no vulnerability":    {"images: {accepted: [everything]}", "is not the ID of a vulnerability"},
+		"a way out":           {"containers: {capabilities: [acme SYS_ADMIN]}", "no container gets the capability \"SYS_ADMIN\""},
+		"the machine":         {"containers: {mounts: [\"acme /:/host\"]}", "it would show the machine itself"},
+		"the host's network":  {"containers: {networks: [acme host]}", "no container gets the network \"host\""},
+		"the node's variable": {"containers: {environment: [acme CONFIG=x]}", "is the node's to set"},
+		"no amount":           {"containers: {max_memory: much}", "\"much\" is not an amount of memory"},
+		"nothing as amount":   {"containers: {max_memory: true}", "containers.max_memory must be an amount of bytes"},
+		"too little":          {"containers: {max_memory: 1KiB}", "containers.max_memory is 1KiB, it must be 16MiB to 1TiB"},
+		"many entries":        {"images: {accepted: [" + strings.Repeat("CVE-1, ", 1001) + "]}", "has 1001 entries"},
 		"no YAML":             {"psi: [\n", "is not YAML"},
 		"tab":                 {"psi:\n\tmin_intersection: 2\n", "is not YAML"},
 		"not UTF-8":           {"psi:\n  min_intersection: \xff\n", "is not UTF-8"},
@@ -90,9 +120,12 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestFormatIsReadBack(t *testing.T) {
-	p := openflow.DefaultPolicy()
+	p := openflow.DefaultSitePolicy()
 	p.CoordinatedLR.ScoreMemory = 90 * time.Minute
 	p.CoordinatedLR.AllowCommonArbiter = true
+	p.Images.Registries = []string{"registry.acme.example:5000/psi/", "/opt/acme"}
+	p.Images.Vulnerabilities, p.Containers.MaxMemory = "/srv/o\u00e4 sv\"", 3<<29
+	p.Containers.Environment = []string{`acme A="é' \\x7f`}
 	got, err := policy.Parse("policy.yaml", []byte(policy.Format(p)))
 	require.NoError(t, err)
 	require.Equal(t, p, got)
@@ -140,18 +173,19 @@ func TestPageHasEveryKey(t *testing.T) {
 	require.NotNil(t, example)
 	got, err := policy.Parse("docs/policy.md", []byte(example[1]))
 	require.NoError(t, err)
-	require.Equal(t, openflow.DefaultPolicy(), got, "the page shows the defaults")
+	require.Equal(t, openflow.DefaultSitePolicy(), got, "the page shows the defaults")
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(policy.Format(openflow.DefaultPolicy())))
+	f.Add([]byte(policy.Format(openflow.DefaultSitePolicy())))
 	f.Add([]byte("psi: {min_intersection: 3}\n---\n# x\n"))
 	f.Add([]byte("psi: &a\n  b: *a\n"))
+	f.Add([]byte("images: {registries: [a.example/b, \"/opt\"], vulnerabilities: /srv/osv, unrated: low}\ncontainers: {max_memory: 3GiB, mounts: [\"* /srv/a:/a\"]}\n"))
 	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		p, err := policy.Parse("policy.yaml", data)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
-			require.Equal(t, openflow.DefaultPolicy(), p)
+			require.Equal(t, openflow.DefaultSitePolicy(), p)
 			return
 		}
 		again, err := policy.Parse("policy.yaml", []byte(policy.Format(p)))
@@ -163,11 +197,11 @@ func FuzzParse(f *testing.F) {
 func TestWhereThePolicyComesFrom(t *testing.T) {
 	dir := t.TempDir()
 	elsewhere := filepath.Join(dir, "elsewhere.yaml")
-	read := func(named string) (openflow.Policy, string, error) { return policy.From(named, dir).Read() }
+	read := func(named string) (openflow.SitePolicy, string, error) { return policy.From(named, dir).Read() }
 	got, file, err := read("")
 	require.NoError(t, err)
 	require.Empty(t, file)
-	require.Equal(t, openflow.DefaultPolicy(), got)
+	require.Equal(t, openflow.DefaultSitePolicy(), got)
 	_, _, err = read(elsewhere)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), "a file that was named must be there")
 

@@ -73,6 +73,9 @@ func (g *Registry) Hold(ctx context.Context, n Registration) ([]openflow.Finding
 	if r.Kind == openflow.ProviderImage {
 		h.image(img)
 	}
+	if _, err := g.judge(ctx, r, nil, n.Papers); !h.judge("policy", err, "the site's policy lets it run") {
+		return h.list, ctx.Err()
+	}
 	p, err := g.questions(r, img, n)
 	if err == nil {
 		err = g.describes(ctx, h, p, n)

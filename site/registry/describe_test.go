@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,14 +33,12 @@ func (here) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, 
 	return (&programs.Programs{Images: driver.NoImages{Runtime: "process"}}).Inspect(ctx, what)
 }
 
+// Ready has nothing to bring.
 func (here) Ready(_ context.Context, r openflow.ProviderRecord) (string, error) { return r.Place, nil }
 
 func (here) Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error) {
 	return driver.AskHere(ctx, driver.Question{Image: r.Place, Command: args, Most: most})
 }
-
-// Ready has nothing to bring.
-func (here) Ready(_ context.Context, r openflow.ProviderRecord) (string, error) { return r.Place, nil }
 
 // bringing is a machine on which the time for answers must begin once a program has been brought.
 type bringing struct {

@@ -34,7 +34,7 @@ func (g *Registry) RegisterFolder(ctx context.Context, folder string) (wrong []s
 	}
 	var files []string
 	for _, entry := range list {
-		if !entry.IsDir() && !strings.HasPrefix(entry.Name(), ".") {
+		if !entry.IsDir() && !strings.HasPrefix(entry.Name(), ".") && !isPaper(entry.Name()) {
 			files = append(files, filepath.Join(path, entry.Name()))
 		}
 	}
@@ -53,7 +53,10 @@ func (g *Registry) RegisterFolder(ctx context.Context, folder string) (wrong []s
 			continue
 		}
 		if err == nil {
-			_, _, err = g.Register(ctx, Registration{What: file, User: folderUser})
+			var papers openflow.Papers
+			if papers, err = beside(file); err == nil {
+				_, _, err = g.Register(ctx, Registration{What: file, Papers: papers, User: folderUser})
+			}
 		}
 		if ctx.Err() != nil {
 			return wrong, ctx.Err()

@@ -23,7 +23,9 @@ type Registration struct {
 	Dialect       openflow.Dialect // of its containers; empty: the usual one
 	// Descriptions are given beside an image, which is not asked for those components then.
 	Descriptions []json.RawMessage
-	User         string
+	// Papers are what the operator has of its publisher: a signature, an SBOM.
+	Papers openflow.Papers
+	User   string
 }
 
 // Register registers a program or an image, for as long as it stays as it is. It is run to describe itself where its tasks will
@@ -32,11 +34,16 @@ type Registration struct {
 // this in another dialect, or it described itself otherwise), CodePermission (nothing would isolate it), CodeNotFound and
 // CodeUnavailable (the image cannot be had).
 func (g *Registry) Register(ctx context.Context, n Registration) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
-	r, said, err := g.examine(ctx, n)
+	r, said, papers, err := g.examine(ctx, n)
 	if err != nil {
 		return r, nil, err
 	}
 	if err := g.believe(ctx, n, r); err != nil {
+		return r, nil, err
+	}
+	// Now it is known whose it is, and what it wishes for.
+	papers, err = g.judge(ctx, r, said.Components, papers)
+	if err != nil {
 		return r, nil, err
 	}
 	before, err := g.Rows.Components(ctx, r.Name, r.Version)
@@ -49,6 +56,9 @@ func (g *Registry) Register(ctx context.Context, n Registration) (openflow.Provi
 	if r, err = g.Rows.Provider(ctx, r.Name, r.Version); err != nil {
 		return r, nil, err
 	}
+	if err := g.keep(ctx, r, papers); err != nil {
+		return r, nil, err
+	}
 	list, err := g.Rows.Components(ctx, r.Name, r.Version)
 	if err == nil && len(before) == 0 {
 		for _, c := range list {
@@ -59,39 +69,42 @@ func (g *Registry) Register(ctx context.Context, n Registration) (openflow.Provi
 }
 
 // examine looks at what is to be registered, and has it describe itself.
-func (g *Registry) examine(ctx context.Context, n Registration) (openflow.ProviderRecord, Description, error) {
-	r := openflow.ProviderRecord{}
+func (g *Registry) examine(ctx context.Context, n Registration) (openflow.ProviderRecord, Description, openflow.Papers, error) {
+	r, papers := openflow.ProviderRecord{}, n.Papers
 	if n.Name != "" {
 		if err := openflow.CheckIdentifier("provider", n.Name); err != nil {
-			return r, Description{}, err
+			return r, Description{}, papers, err
 		}
 	}
 	speaks, err := g.Speaks(n.Dialect)
 	if err != nil {
-		return r, Description{}, err
+		return r, Description{}, papers, err
 	}
 	r, img, err := g.Machine.Inspect(ctx, n.What)
 	if err != nil {
-		return r, Description{}, err
+		return r, Description{}, papers, err
 	}
 	r.Name, r.Version, r.Dialect, r.AddedBy = n.Name, n.Version, speaks, n.User
+	if papers, err = g.judge(ctx, r, nil, papers); err != nil { // before anything of it runs
+		return r, Description{}, papers, err
+	}
 	p, err := g.questions(r, img, n)
 	if err != nil {
-		return r, Description{}, err
+		return r, Description{}, papers, err
 	}
 	said, err := p.all(ctx)
 	if err != nil {
-		return r, said, err
+		return r, said, papers, err
 	}
 	again, err := p.all(ctx)
 	if err != nil {
-		return r, said, err
+		return r, said, papers, err
 	}
 	if what := differs(said, again); what != "" {
-		return r, said, refused(r.Place, "%s in another way when it was asked a second time", what)
+		return r, said, papers, refused(r.Place, "%s in another way when it was asked a second time", what)
 	}
 	r.Name, r.Version = said.Provider.Name, said.Provider.Version
-	return r, said, nil
+	return r, said, papers, nil
 }
 
 // differs names what two descriptions do not have in common; empty: they are the same.

@@ -40,6 +40,8 @@ type Registry struct {
 	Device string // local or docker
 	// Speaks completes the dialect that an operator says the containers of a program speak, and refuses one that none can.
 	Speaks func(openflow.Dialect) (openflow.Dialect, error)
+	// Judge holds what is to be registered against the policy of the site; nil: whatever is registered may run.
+	Judge Judge
 	// Machine is where programs are asked what they are; nil: none is registered here.
 	Machine Machine
 	Name    string // of that machine, for people

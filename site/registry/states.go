@@ -69,7 +69,7 @@ func (g *Registry) Load(ctx context.Context, component, provider, user string) (
 	}
 	call := openflow.ComponentCall{Provider: p.Ref(), Component: component, Event: openflow.ComponentLoad, By: "user " + user}
 	if p.Kind != openflow.ProviderBuiltIn {
-		if _, unready := g.Machine.Ready(ctx, p); unready != nil && ctx.Err() == nil {
+		if _, unready := g.ready(ctx, p); unready != nil && ctx.Err() == nil {
 			call.Event, call.Reason, call.Machine = openflow.ComponentFail, unready.Error(), g.Name
 			made, err := g.change(ctx, call)
 			return made, errors.Join(unready, err)
@@ -100,7 +100,7 @@ func (g *Registry) Probe(ctx context.Context) error {
 			continue // a program is compared with its record before each run
 		}
 		call := openflow.ComponentCall{Provider: p.Ref(), Event: openflow.ComponentLoad, By: "machine " + g.Name, Machine: g.Name, Probe: true}
-		_, unready := g.Machine.Ready(ctx, p)
+		_, unready := g.ready(ctx, p)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

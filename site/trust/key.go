@@ -70,6 +70,18 @@ func named(keys []PublicKey) string {
 	return strings.Join(texts, ", ")
 }
 
+// Bytes are the 32 bytes of the key, none for the zero value.
+func (k PublicKey) Bytes() []byte {
+	if k.raw == "" {
+		return nil
+	}
+	return []byte(k.raw)
+}
+
+// Verifies reports whether a signature is of that message, by this key. What is refused for nodes is refused here too: points
+// of small order, and other forms than those of RFC 8032.
+func (k PublicKey) Verifies(message, signature []byte) bool { return k.verify(message, signature) }
+
 // verify checks a signature. Its first half is a point, to which the same applies as to keys, which were looked at when they were
 // read. That its second half is below the order of the group, ed25519.Verify checks.
 func (k PublicKey) verify(message, signature []byte) bool {

@@ -57,7 +57,7 @@ func decodeComponent(r offerRow) (openflow.ComponentRecord, error) {
 	if err := decode(subject, r.Description, &doc); err != nil {
 		return openflow.ComponentRecord{}, err
 	}
-	if doc.Form == "" {
+	if doc.Form == "" && len(doc.Description) == 0 { // with one, it is of release 0.1.0; see registry.Carry
 		return openflow.ComponentRecord{}, openflow.Errorf(openflow.CodeInternal, "%s in the catalogue is damaged: it is of no form", subject)
 	}
 	at := standingRow{r.Name, r.Provider, r.Version, r.State, r.Since, r.Machine, r.Reason}.record()

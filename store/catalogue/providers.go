@@ -59,8 +59,9 @@ var (
 )
 
 const (
-	dropOffers   = `delete from component where provider = $1 and version = $2`
-	dropProvider = `delete from provider where name = $1 and version = $2`
+	setDescription = `update component set description = $4 where name = $1 and provider = $2 and version = $3`
+	dropOffers     = `delete from component where provider = $1 and version = $2`
+	dropProvider   = `delete from provider where name = $1 and version = $2`
 )
 
 // openRuns counts the runs of a provider that have not ended, of jobs that have not ended either. The device of a run's
@@ -185,6 +186,15 @@ func (c *Catalogue) putProvider(ctx context.Context, t *tx, p openflow.ProviderR
 	return err
 }
 
+// SetDescription writes what a registered component says of itself anew.
+func (c *Catalogue) SetDescription(ctx context.Context, o openflow.ComponentRecord) error {
+	text, err := encode("the description of component "+o.Name, document.EncodeComponent(o))
+	if err == nil {
+		_, err = c.exec(ctx, setDescription, o.Name, o.Provider.Name, o.Provider.Version, text)
+	}
+	return classify("write the description of component "+o.Name, err)
+}
+
 func scanProvider(from row) (openflow.ProviderRecord, error) {
 	r, err := providerColumns.scan(from)
 	return openflow.ProviderRecord{
@@ -251,7 +261,7 @@ func (c *Catalogue) RemoveProvider(ctx context.Context, name, version string) er
 		if err == nil && n == 0 {
 			return unknownProvider(name, version)
 		}
-		for _, query := range []string{dropOffers, `delete from component_default where provider = $1 and version = $2`} {
+		for _, query := range []string{dropOffers, dropPapers, `delete from component_default where provider = $1 and version = $2`} {
 			if err == nil {
 				_, err = t.exec(ctx, query, name, version)
 			}

@@ -81,11 +81,12 @@ func DecodeTask(b json.RawMessage) (openflow.TaskRecord, error) {
 
 // Supply is an openflow.TaskSupply.
 type Supply struct {
-	Credential   string          `json:"credential,omitzero"`
-	ModelID      string          `json:"model_id,omitzero"`
-	ModelVersion string          `json:"model_version,omitzero"`
-	Partitions   int             `json:"partitions,omitzero"`
-	Policy       openflow.Policy `json:"policy,omitzero"`
+	Credential   string               `json:"credential,omitzero"`
+	ModelID      string               `json:"model_id,omitzero"`
+	ModelVersion string               `json:"model_version,omitzero"`
+	Partitions   int                  `json:"partitions,omitzero"`
+	Policy       openflow.Policy      `json:"policy,omitzero"`
+	May          openflow.Confinement `json:"may,omitzero"`
 }
 
 // Start records that a run has a container at a worker's machine: an openflow.Launch.

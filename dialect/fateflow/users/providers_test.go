@@ -182,10 +182,10 @@ func TestProvidersOfFATE(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{"provider/register": 3, "component/unload": 1, "component/load": 1}, said)
 
-	var any bool
-	call("POST", "/v2/provider/delete", `{"name":"acme","version":"1"}`, &any)
-	require.True(t, any)
-	call("POST", "/v2/provider/delete", `{"provider_name":"acme:9"}`, &any)
-	require.False(t, any)
+	var gone bool
+	call("POST", "/v2/provider/delete", `{"name":"acme","version":"1"}`, &gone)
+	require.True(t, gone)
+	call("POST", "/v2/provider/delete", `{"provider_name":"acme:9"}`, &gone)
+	require.False(t, gone)
 	require.Equal(t, []string{"acme:2@docker"}, query("?name=acme"))
 }

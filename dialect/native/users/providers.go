@@ -28,7 +28,7 @@ type Provider struct {
 func (a *api) encodeProvider(p openflow.ProviderRecord, components []openflow.ComponentRecord) Provider {
 	out := Provider{
 		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Archive: p.Archive, Dialect: string(p.Dialect),
-		AddedBy: p.AddedBy, AddedAt: wire.Millis(p.AddedAt), Components: []Component{},
+		AddedBy: p.AddedBy, AddedAt: wire.Millis(p.AddedAt), Components: []wire.Component{},
 	}
 	for _, c := range components {
 		out.Components = append(out.Components, a.encodeComponent(c, false).Listed())
@@ -77,6 +77,8 @@ type ProviderChange struct {
 	Version      string            `json:"version,omitempty"`      // likewise
 	Dialect      string            `json:"dialect,omitempty"`      // what its containers speak; empty: the usual
 	Descriptions []json.RawMessage `json:"descriptions,omitempty"` // of components, given beside an image
+	Signature    string            `json:"signature,omitempty"`    // of its publisher, in minisign's form
+	SBOM         json.RawMessage   `json:"sbom,omitempty"`         // what it is made of, in CycloneDX's JSON
 	Provider     string            `json:"provider,omitempty"`     // name:version
 	Component    string            `json:"component,omitempty"`    // of that provider; in load and unload empty: all that it has
 }
@@ -104,7 +106,7 @@ func registration(r *http.Request) (registry.Registration, error) {
 		err = openflow.Errorf(openflow.CodeInvalid, "invalid request: missing place")
 	}
 	return registry.Registration{
-		What: b.Place, Name: b.Name, Version: b.Version, Dialect: openflow.Dialect(b.Dialect), Descriptions: b.Descriptions,
+		What: b.Place, Name: b.Name, Version: b.Version, Dialect: openflow.Dialect(b.Dialect), Descriptions: b.Descriptions, Papers: papersOf(b),
 		User: r.Header.Get(wire.UserHeader),
 	}, err
 }

@@ -29,7 +29,7 @@ func TestScores(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	name := openflow.TableName{Namespace: "demo", Name: "credit"}
 	require.NoError(t, rows.SaveTable(ctx, openflow.TableRecord{Name: name, Object: "content", DataType: "table"}))
-	site := application.SitePolicy{File: "policy.yaml", Policy: openflow.DefaultPolicy()}
+	site := application.SitePolicy{File: "policy.yaml", Policy: openflow.DefaultSitePolicy()}
 	spend := func(job openflow.JobID, table string, vectors int) error {
 		host := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 		return rows.SpendScores(ctx, openflow.ScoreSpend{

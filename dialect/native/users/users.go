@@ -62,6 +62,7 @@ func (a *api) routes(r chi.Router) {
 	post("/grant/remove", a.removeGrant)
 	get("/provider/list", a.listProviders)
 	get("/provider/show", a.showProvider)
+	get("/provider/papers", a.showPapers)
 	post("/provider/register", a.registerProvider)
 	post("/provider/remove", a.removeProvider)
 	get("/component/list", a.listComponents)

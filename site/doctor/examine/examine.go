@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,9 +53,11 @@ type Site struct {
 	Secrets   string // folder of the keys
 	PublicKey string // in use
 	Programs  *programs.Programs
-	Policy    openflow.Policy
-	Source    policy.Source // of the policy
-	Keep      upkeep.Retention
+	Policy    openflow.SitePolicy
+	// Stands refuses a provider that the policy does not let run now; nil: all may.
+	Stands func(ctx context.Context, r openflow.ProviderRecord) error
+	Source policy.Source // of the policy
+	Keep   upkeep.Retention
 
 	Rows      *catalogue.Catalogue
 	Objects   objects.Store
@@ -212,6 +215,9 @@ func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
 	for _, p := range known {
 		if p.Kind != openflow.ProviderBuiltIn {
 			wrong[p.Ref()], exposed[p.Ref()] = s.Programs.Verify(ctx, p), s.Programs.Exposed(p)
+			if wrong[p.Ref()] == nil && s.Stands != nil {
+				wrong[p.Ref()] = s.Stands(ctx, p)
+			}
 		}
 	}
 	return doctor.Providers(wrong, exposed)
@@ -220,7 +226,7 @@ func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
 // examinePolicy compares the file with what the node has read at its start.
 func (s *Site) examinePolicy() openflow.Finding {
 	stored, file, err := s.Source.Read()
-	return doctor.Policy(file, err == nil && stored != s.Policy, err)
+	return doctor.Policy(file, err == nil && !reflect.DeepEqual(stored, s.Policy), err)
 }
 
 func (s *Site) space() (found doctor.Space) {

@@ -18,6 +18,8 @@ type Issuer struct {
 	Jobs    Jobs
 	Secrets trust.Credentials
 	Policy  openflow.Policy
+	// Approve says what the container of a run may have, or why what its provider brings may not run; nil: whatever runs may.
+	Approve func(ctx context.Context, r openflow.TaskRecord) (openflow.Confinement, error)
 }
 
 // Issue gives a run its credential, and tells which model it writes to, its partitions, which the job says, and the
@@ -27,8 +29,14 @@ func (i Issuer) Issue(ctx context.Context, r openflow.TaskRecord) (openflow.Task
 	if err != nil {
 		return openflow.TaskSupply{}, openflow.About(openflow.AboutJob, err)
 	}
+	var may openflow.Confinement
+	if i.Approve != nil {
+		if may, err = i.Approve(ctx, r); err != nil {
+			return openflow.TaskSupply{}, err
+		}
+	}
 	return openflow.TaskSupply{
 		Credential: i.Secrets.Issue(r.Key), ModelID: job.ModelID, ModelVersion: job.ModelVersion,
-		Partitions: job.DAG.Conf.ComputingPartitions, Policy: i.Policy,
+		Partitions: job.DAG.Conf.ComputingPartitions, Policy: i.Policy, May: may,
 	}, nil
 }

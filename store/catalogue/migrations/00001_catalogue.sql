@@ -150,7 +150,6 @@ create table task (
   runtime           text not null,
   container_name    text not null,
   program_digest    text not null,
-  protocol          text not null, -- name@version
   exit_code         bigint,
   log_digest        text not null,
   create_time       bigint not null,
@@ -389,21 +388,16 @@ create table provider (
   kind     text not null,
   place    text not null,
   digest   text not null,
-  archive  text not null, -- digest of the file that an image is loaded from
   dialect  text not null,
+  enabled  boolean not null,
   added_by text not null,
   added_at bigint not null,
   primary key (name, version)
 );
--- How each of their components stands. The column machine names the one that has found why it fails.
 create table component (
   name        text not null,
   provider    text not null,
   version     text not null,
-  state       text not null,
-  since       bigint not null,
-  machine     text not null,
-  reason      text not null,
   description text not null,
   primary key (name, provider, version)
 );

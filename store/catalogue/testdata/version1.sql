@@ -38,10 +38,6 @@ CREATE TABLE component (
   name        text not null,
   provider    text not null,
   version     text not null,
-  state       text not null,
-  since       bigint not null,
-  machine     text not null,
-  reason      text not null,
   description text not null,
   primary key (name, provider, version)
 );
@@ -208,8 +204,8 @@ CREATE TABLE provider (
   kind     text not null,
   place    text not null,
   digest   text not null,
-  archive  text not null, -- digest of the file that an image is loaded from
   dialect  text not null,
+  enabled  boolean not null,
   added_by text not null,
   added_at bigint not null,
   primary key (name, version)
@@ -311,7 +307,6 @@ CREATE TABLE task (
   runtime           text not null,
   container_name    text not null,
   program_digest    text not null,
-  protocol          text not null, -- name@version
   exit_code         bigint,
   log_digest        text not null,
   create_time       bigint not null,
@@ -326,7 +321,7 @@ CREATE TABLE task (
   warnings          text not null, -- as of a job
   spec              text not null
 );
-INSERT INTO "task" VALUES('j1_reader_0_0@9999@guest_9999','j1','reader_0',0,'guest','9999','9999','','reader','openflow:1.0@docker','waiting','running','','',4,0,0,'',0,1,0,'docker','guest-9999-j1_reader_0-0','','',NULL,'',1735787046000,1735787052000,1735787052000,0,'','',0,'','','','{"name":"reader_0","component":"reader","stage":"default","parameters":{"name":"t"},"parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}]}');
+INSERT INTO "task" VALUES('j1_reader_0_0@9999@guest_9999','j1','reader_0',0,'guest','9999','9999','','reader','openflow:1.0@docker','waiting','running','','',4,0,0,'',0,1,0,'docker','guest-9999-j1_reader_0-0','',NULL,'',1735787046000,1735787052000,1735787052000,0,'','',0,'','','','{"name":"reader_0","component":"reader","stage":"default","parameters":{"name":"t"},"parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}]}');
 CREATE TABLE upload (
   run_id      text not null,
   object      text not null,

@@ -1,0 +1,96 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"openflow"
+)
+
+// Judge holds what is to be registered against the site's policy.
+type Judge interface {
+	// Judge refuses what the policy does not let run; see approval.Decide. A name or components that nobody knows yet are
+	// empty. It completes the papers: of what is said to be signed it notes what was, and it makes an SBOM where none is given.
+	Judge(ctx context.Context, r openflow.ProviderRecord, components []openflow.ComponentRecord, given openflow.Papers) (openflow.Papers, error)
+	// Stands refuses a registered provider that the policy does not let run now: a key may be revoked since, or a vulnerability
+	// known.
+	Stands(ctx context.Context, r openflow.ProviderRecord) error
+	// Keep keeps the papers of a provider that has been registered, beside those that it has.
+	Keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error
+}
+
+func (g *Registry) judge(
+	ctx context.Context, r openflow.ProviderRecord, components []openflow.ComponentRecord, given openflow.Papers,
+) (openflow.Papers, error) {
+	if g.Judge == nil {
+		return given, nil
+	}
+	return g.Judge.Judge(ctx, r, components, given)
+}
+
+// ready brings what runs are started with to the runtime, and says whether they may be.
+func (g *Registry) ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
+	if g.Judge != nil && r.Kind != openflow.ProviderBuiltIn {
+		if err := g.Judge.Stands(ctx, r); err != nil {
+			return "", err
+		}
+	}
+	return g.Machine.Ready(ctx, r)
+}
+
+func (g *Registry) keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error {
+	if g.Judge == nil {
+		return nil
+	}
+	return g.Judge.Keep(ctx, r, papers)
+}
+
+// What lies beside a program or archive in a folder of components: its publisher's signature, and what it is made of.
+const (
+	signatureEnding = ".minisig"
+	sbomEnding      = ".cdx.json"
+)
+
+// maxPaper is how many bytes such a file may have.
+const maxPaper = 16 << 20
+
+func isPaper(name string) bool {
+	return strings.HasSuffix(name, signatureEnding) || strings.HasSuffix(name, sbomEnding)
+}
+
+// beside reads the papers of a file of a folder. Errors: CodeInvalid.
+func beside(file string) (openflow.Papers, error) {
+	var p openflow.Papers
+	signature, err := readPaper(file + signatureEnding)
+	if err != nil {
+		return p, err
+	}
+	if len(signature) > 0 {
+		p.Signatures = []openflow.PublisherSignature{{Text: string(signature)}}
+	}
+	p.SBOM, err = readPaper(file + sbomEnding)
+	return p, err
+}
+
+// readPaper reads a file that may not be there.
+func readPaper(path string) (text []byte, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(f, maxPaper+1))
+		err = errors.Join(err, f.Close())
+	}
+	if err == nil && len(text) > maxPaper {
+		err = openflow.Errorf(openflow.CodeInvalid, "it has more than %d bytes", maxPaper)
+	}
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s cannot be read: %w", path, err)
+	}
+	return text, nil
+}

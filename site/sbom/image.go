@@ -1,0 +1,261 @@
+package sbom
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"strings"
+
+	"openflow"
+)
+
+// What an image may hold that is looked at. It is believed to be hostile.
+const (
+	maxEntries = 2_000_000 // files of all layers
+	maxLayers  = 64 << 30  // bytes of all layers, unpacked
+	maxFile    = 64 << 20  // bytes of a file of dpkg's or Python's that is read
+	maxKept    = 256 << 20 // bytes of all that are kept
+	maxLooks   = 20e6      // at what is kept, for all that layers remove
+)
+
+// wellKnown are the places in an image where a list of its parts is looked for.
+var wellKnown = []string{"sbom.cdx.json", "usr/share/sbom/sbom.cdx.json", "usr/local/share/sbom/sbom.cdx.json"}
+
+// Collector reads the layers of an image, the lowest first. The zero value is ready. It keeps what each file says that is there
+// in the end: a file that a later layer replaces or removes does not count.
+type Collector struct {
+	Named string // where the image says that its list is; empty: the well-known places
+	Temp  string // folder for one program at a time; empty: the system's
+
+	held    held // by the layers so far
+	upper   held // by the one that is read
+	entries int
+	looks   int
+	bytes   int64
+	kept    int64
+}
+
+// held is what files say, by their path.
+type held struct {
+	parts map[string][]Part
+	texts map[string][]byte // lists and os-release
+}
+
+func newHeld() held { return held{map[string][]Part{}, map[string][]byte{}} }
+
+// Layer reads a layer: a tar that is not packed. Errors: CodeInvalid.
+func (c *Collector) Layer(r io.Reader) error {
+	if c.held.parts == nil {
+		c.held = newHeld()
+	}
+	c.upper = newHeld()
+	counted := &counting{r: r, left: maxLayers - c.bytes}
+	defer func() { c.bytes += counted.n }()
+	t := tar.NewReader(counted)
+	for {
+		h, err := t.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			maps.Copy(c.held.parts, c.upper.parts)
+			maps.Copy(c.held.texts, c.upper.texts)
+			return nil
+		case openflow.CodeOf(err) == openflow.CodeInvalid:
+			return err
+		case err != nil:
+			return openflow.Errorf(openflow.CodeInvalid, "a layer of the image is not a tar archive: %w", err)
+		}
+		if c.entries++; c.entries > maxEntries {
+			return openflow.Errorf(openflow.CodeInvalid, "the image has more than %d files", maxEntries)
+		}
+		if err := c.entry(strings.TrimPrefix(path.Clean("/"+h.Name), "/"), h, t); err != nil {
+			return err
+		}
+	}
+}
+
+// counting ends a layer that is larger than it may be.
+type counting struct {
+	r       io.Reader
+	n, left int64
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	if c.n >= c.left {
+		return 0, openflow.Errorf(openflow.CodeInvalid, "the image's layers have more than %d bytes", int64(maxLayers))
+	}
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// Prefixes of names by which a layer removes what those below it have (OCI Image Specification, layer.md).
+const (
+	whiteout = ".wh."
+	opaque   = ".wh..wh..opq"
+)
+
+// entry looks at one file of a layer. What removes files removes those of the layers below, wherever it stands in its own.
+func (c *Collector) entry(name string, h *tar.Header, r io.Reader) error {
+	dir, base := path.Split(name)
+	switch {
+	case base == opaque:
+		return c.forget(func(p string) bool { return strings.HasPrefix(p, dir) })
+	case strings.HasPrefix(base, whiteout):
+		gone := dir + strings.TrimPrefix(base, whiteout)
+		return c.forget(func(p string) bool { return p == gone || strings.HasPrefix(p, gone+"/") })
+	}
+	for _, of := range []held{c.held, c.upper} { // another file takes its place
+		delete(of.parts, name)
+		delete(of.texts, name)
+	}
+	if h.Typeflag != tar.TypeReg {
+		return nil
+	}
+	switch {
+	case c.isList(name), name == "etc/os-release", name == "usr/lib/os-release":
+		text, err := c.whole(name, r)
+		c.upper.texts[name] = text
+		return err
+	case name == "var/lib/dpkg/status" || path.Dir(name) == "var/lib/dpkg/status.d" && !strings.HasSuffix(name, ".md5sums"):
+		text, err := c.whole(name, r)
+		c.upper.parts[name] = dpkg(text)
+		return err
+	case base == "METADATA" && strings.HasSuffix(path.Dir(name), ".dist-info"):
+		text, err := c.whole(name, r)
+		if parts := python(text); parts != nil {
+			c.upper.parts[name] = parts
+		}
+		return err
+	}
+	return c.program(name, h, r)
+}
+
+func (c *Collector) isList(name string) bool {
+	if c.Named != "" {
+		return name == strings.TrimPrefix(path.Clean("/"+c.Named), "/")
+	}
+	for _, known := range wellKnown {
+		if name == known {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Collector) forget(gone func(string) bool) error {
+	if c.looks += len(c.held.parts) + len(c.held.texts); c.looks > maxLooks {
+		return openflow.Errorf(openflow.CodeInvalid, "the image removes more files than are looked for")
+	}
+	maps.DeleteFunc(c.held.parts, func(p string, _ []Part) bool { return gone(p) })
+	maps.DeleteFunc(c.held.texts, func(p string, _ []byte) bool { return gone(p) })
+	return nil
+}
+
+// whole reads a file that is kept, or counted.
+func (c *Collector) whole(name string, r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	c.kept += int64(len(text))
+	if len(text) > maxFile || c.kept > maxKept {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s in the image is larger than is read", openflow.Line(openflow.Cut(name, 200)))
+	}
+	return text, nil
+}
+
+func unreadable(name string, err error) error {
+	if openflow.CodeOf(err) == openflow.CodeInvalid {
+		return err
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "%s in the image cannot be read: %w", openflow.Line(openflow.Cut(name, 200)), err)
+}
+
+// program looks at a file that may be a Go program: it is executable, and begins as such files do.
+func (c *Collector) program(name string, h *tar.Header, r io.Reader) (err error) {
+	var begin [4]byte
+	if h.Mode&0o111 == 0 || h.Size < int64(len(begin)) {
+		return nil
+	}
+	if _, err := io.ReadFull(r, begin[:]); err != nil {
+		return unreadable(name, err)
+	}
+	if string(begin[:]) != "\x7fELF" {
+		return nil
+	}
+	f, err := os.CreateTemp(c.Temp, "openflow-sbom-")
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "a program of the image: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := os.Remove(f.Name()); err != nil { // it lives as long as it is open
+		return openflow.Errorf(openflow.CodeInternal, "a program of the image: %w", err)
+	}
+	if _, err := io.Copy(f, io.MultiReader(bytes.NewReader(begin[:]), r)); err != nil {
+		return unreadable(name, err)
+	}
+	if parts, ok := Of(f); ok {
+		c.upper.parts[name] = parts
+	}
+	return nil
+}
+
+// Document is the list of an image's parts: its text in CycloneDX's JSON, and those parts that are compared with
+// vulnerabilities.
+type Document struct {
+	Text   []byte
+	Parts  []Part
+	Origin string // where it comes from, for people
+}
+
+// Origins of documents.
+const (
+	Given   = "given when it was registered"
+	Derived = "made from what the image says of its parts"
+)
+
+// Document is the list that lies in the image; or else one that is made of what is there. ok is false when nothing there says
+// what it is. Errors: CodeInvalid (the list in the image).
+func (c *Collector) Document(subject string) (d Document, ok bool, err error) {
+	for _, at := range append([]string{strings.TrimPrefix(path.Clean("/"+c.Named), "/")}, wellKnown...) {
+		if text := c.held.texts[at]; text != nil && c.isList(at) {
+			parts, _, err := Read(text)
+			return Document{text, parts, "/" + at + " in the image"}, err == nil, err
+		}
+	}
+	of := release(c.held.texts["etc/os-release"])
+	if of == "" {
+		of = release(c.held.texts["usr/lib/os-release"])
+	}
+	var parts []Part
+	for _, said := range c.held.parts {
+		for _, p := range said {
+			if p.Ecosystem == Debian {
+				p.Release = of
+			}
+			parts = append(parts, p)
+		}
+	}
+	if len(parts) == 0 {
+		return Document{}, false, nil
+	}
+	if len(parts) > maxParts {
+		return Document{}, false, openflow.Errorf(openflow.CodeInvalid, "the image has %d parts, more than %d", len(parts), maxParts)
+	}
+	text, err := Write(subject, parts)
+	return Document{text, sorted(parts), Derived}, err == nil, err
+}
+
+// OfProgram is the list of a program's parts; ok is false for one that says nothing.
+func OfProgram(subject string, program io.ReaderAt) (d Document, ok bool, err error) {
+	parts, ok := Of(program)
+	if !ok {
+		return d, false, nil
+	}
+	text, err := Write(subject, parts)
+	return Document{text, parts, Derived}, err == nil, err
+}

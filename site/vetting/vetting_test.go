@@ -1,0 +1,273 @@
+package vetting_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"archive/tar"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/site/sbom"
+	"openflow/site/trust/publisher"
+	"openflow/site/vetting"
+)
+
+// rows hold one provider.
+type rows struct {
+	provider   openflow.ProviderRecord
+	components []openflow.ComponentRecord
+	papers     openflow.Papers
+}
+
+func (r *rows) Provider(_ context.Context, name, version string) (openflow.ProviderRecord, error) {
+	if name != r.provider.Name || version != r.provider.Version {
+		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeNotFound, "none")
+	}
+	return r.provider, nil
+}
+
+func (r *rows) Components(context.Context, string, string) ([]openflow.ComponentRecord, error) {
+	return r.components, nil
+}
+
+func (r *rows) Papers(context.Context, string, string) (openflow.Papers, error) { return r.papers, nil }
+
+func (r *rows) SavePapers(_ context.Context, _, _ string, p openflow.Papers) error {
+	r.papers = p
+	return nil
+}
+
+// world is a site with a program of acme, and what judges it.
+type world struct {
+	*vetting.Vetter
+	rows *rows
+	now  time.Time
+	key  publisher.Private
+}
+
+func newWorld(t *testing.T, content string, change func(*openflow.SitePolicy)) *world {
+	t.Helper()
+	key, _, _, err := publisher.GenerateKey()
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "acme")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o700))
+	w := &world{rows: &rows{provider: openflow.ProviderRecord{
+		Name: "acme", Version: "1", Kind: openflow.ProviderProgram, Place: path, Digest: digest(content), AddedAt: time.Unix(1, 0),
+	}}, now: time.Unix(1000, 0), key: key}
+	w.Vetter = &vetting.Vetter{Policy: openflow.DefaultSitePolicy(), Rows: w.rows, Now: func() time.Time { return w.now }, Temp: t.TempDir()}
+	if change != nil {
+		change(&w.Policy)
+	}
+	return w
+}
+
+func digest(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// register does what the registry does.
+func (w *world) register(t *testing.T, given openflow.Papers) error {
+	t.Helper()
+	nameless := w.rows.provider
+	nameless.Name, nameless.Version = "", ""
+	papers, err := w.Judge(t.Context(), nameless, nil, given)
+	if err == nil {
+		papers, err = w.Judge(t.Context(), w.rows.provider, w.rows.components, papers)
+	}
+	if err == nil {
+		err = w.Keep(t.Context(), w.rows.provider, papers)
+	}
+	return err
+}
+
+// launch asks what the container of a run may have.
+func (w *world) launch(t *testing.T, component string) (openflow.Confinement, error) {
+	t.Helper()
+	return w.Approve(t.Context(), openflow.TaskRecord{Provider: "acme:1@docker", Component: component})
+}
+
+func signed(t *testing.T, k publisher.Private, m publisher.Message) openflow.Papers {
+	t.Helper()
+	text, err := k.Sign(m, "acme 1")
+	require.NoError(t, err)
+	return openflow.Papers{Signatures: []openflow.PublisherSignature{{Text: text}}}
+}
+
+// The file may have been signed, or the text of its digest. Both are good at each launch, when the file may be gone.
+func TestSignatureOfAFileOrOfItsDigest(t *testing.T) {
+	for name, of := range map[string]func(content string) publisher.Message{
+		"the file": publisher.Text, "its digest": func(content string) publisher.Message { return publisher.Text(digest(content) + "\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			content := strings.Repeat("program", 30_000)
+			w := newWorld(t, content, nil)
+			w.Policy.Images.Publishers = []string{"acme " + w.key.Public().String()}
+			require.ErrorContains(t, w.register(t, openflow.Papers{}), "policy.images.publishers: it has no signature")
+			require.ErrorContains(t, w.register(t, signed(t, w.key, of(content+"x"))), "policy.images.publishers: ")
+			require.NoError(t, w.register(t, signed(t, w.key, of(content))))
+			require.NoError(t, os.Remove(w.rows.provider.Place))
+			_, err := w.launch(t, "psi")
+			require.NoError(t, err)
+			report, err := w.Report(t.Context(), w.rows.provider.Ref())
+			require.NoError(t, err)
+			require.Equal(t, w.key.Public(), report.Verdict.Signer.Key)
+			require.Equal(t, "acme 1", report.Verdict.Signer.Comment)
+		})
+	}
+}
+
+// While a key is changed, what the next key has signed is added; once the old key is out of the policy, it counts no more.
+func TestKeysChange(t *testing.T) {
+	w := newWorld(t, "program", nil)
+	next, _, _, err := publisher.GenerateKey()
+	require.NoError(t, err)
+	old := "acme " + w.key.Public().String()
+	w.Policy.Images.Publishers = []string{old}
+	require.NoError(t, w.register(t, signed(t, w.key, publisher.Text("program"))))
+	w.Policy.Images.Publishers = []string{old, "acme " + next.Public().String()}
+	_, err = w.launch(t, "psi")
+	require.NoError(t, err)
+	w.Policy.Images.Publishers = []string{"acme " + next.Public().String()}
+	_, err = w.launch(t, "psi")
+	require.ErrorContains(t, err, "policy.images.publishers: the signature names key "+w.key.Public().ID())
+	require.NoError(t, w.register(t, signed(t, next, publisher.Text("program"))))
+	_, err = w.launch(t, "psi")
+	require.NoError(t, err)
+	for range 20 {
+		require.NoError(t, w.register(t, signed(t, next, publisher.Text("program"))))
+	}
+	require.LessOrEqual(t, len(w.rows.papers.Signatures), 8)
+}
+
+// A file that changes between the look at it and the look at its signature is not registered.
+func TestFileThatChangesMeanwhile(t *testing.T) {
+	w := newWorld(t, "program", nil)
+	require.NoError(t, os.WriteFile(w.rows.provider.Place, []byte("another"), 0o700))
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(w.register(t, signed(t, w.key, publisher.Text("another")))))
+}
+
+func TestSBOM(t *testing.T) {
+	w := newWorld(t, "a program that says nothing", func(p *openflow.SitePolicy) { p.Images.RequireSBOM = true })
+	require.ErrorContains(t, w.register(t, openflow.Papers{}), "policy.images.require_sbom")
+	require.ErrorContains(t, w.register(t, openflow.Papers{SBOM: []byte("{}")}), "the SBOM cannot be read")
+	given := []byte(`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"x","purl":"pkg:pypi/x@1"}]}`)
+	require.NoError(t, w.register(t, openflow.Papers{SBOM: given}))
+	require.Equal(t, openflow.Papers{SBOM: given, Origin: sbom.Given}, w.rows.papers)
+
+	self, err := os.Executable()
+	require.NoError(t, err)
+	content, err := os.ReadFile(self)
+	require.NoError(t, err)
+	w = newWorld(t, string(content), func(p *openflow.SitePolicy) { p.Images.RequireSBOM = true })
+	require.NoError(t, w.register(t, openflow.Papers{}))
+	require.Equal(t, sbom.Derived, w.rows.papers.Origin)
+	require.Contains(t, string(w.rows.papers.SBOM), "pkg:golang/stdlib@")
+
+	// Of an image, its layers tell.
+	w = newWorld(t, "", func(p *openflow.SitePolicy) { p.Images.RequireSBOM = true })
+	w.rows.provider.Kind, w.rows.provider.Place = openflow.ProviderImage, "acme/psi:1"
+	require.ErrorContains(t, w.register(t, openflow.Papers{}), "policy.images.require_sbom")
+	w.Layers = func(_ context.Context, id string, each func(io.Reader) error) error {
+		require.Equal(t, w.rows.provider.Digest, id)
+		var b bytes.Buffer
+		archive := tar.NewWriter(&b)
+		text := "Package: openssl\nVersion: 3.0-1\nStatus: install ok installed\n"
+		require.NoError(t, archive.WriteHeader(&tar.Header{Name: "var/lib/dpkg/status", Size: int64(len(text)), Mode: 0o644}))
+		_, err := archive.Write([]byte(text))
+		require.NoError(t, err)
+		require.NoError(t, archive.Close())
+		return each(&b)
+	}
+	require.NoError(t, w.register(t, openflow.Papers{}))
+	require.Contains(t, string(w.rows.papers.SBOM), "pkg:deb/debian/openssl@3.0-1")
+}
+
+// A record that comes into the folder stops the next launch; until a while after the last look nobody looks again.
+func TestVulnerabilitiesAtLaunch(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, fixed string) {
+		text := fmt.Sprintf(`{"id":%q,"affected":[{"package":{"ecosystem":"PyPI","name":"x"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":%q}]}]}]}`, name, fixed)
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name+".json"), []byte(text), 0o600))
+	}
+	write("PYSEC-1-1", "1.0")
+	w := newWorld(t, "program", func(p *openflow.SitePolicy) { p.Images.Vulnerabilities = folder })
+	given := openflow.Papers{SBOM: []byte(`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"x","purl":"pkg:pypi/x@1.0"}]}`)}
+	require.NoError(t, w.register(t, given))
+	_, err := w.launch(t, "psi")
+	require.NoError(t, err)
+	write("PYSEC-1-2", "2.0")
+	_, err = w.launch(t, "psi")
+	require.NoError(t, err, "looked at a moment ago")
+	w.now = w.now.Add(time.Minute)
+	_, err = w.launch(t, "psi")
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "policy.images.blocking_severity")
+	require.ErrorContains(t, err, "PYSEC-1-2 (unrated) in PyPI x 1.0, mended in 2.0")
+	require.ErrorContains(t, w.register(t, given), "PYSEC-1-2")
+	require.ErrorContains(t, w.Stands(t.Context(), w.rows.provider), "PYSEC-1-2", "so a probe finds that its components have failed")
+	report, err := w.Report(t.Context(), w.rows.provider.Ref())
+	require.NoError(t, err)
+	require.Len(t, report.Found, 1)
+	require.Error(t, report.Against)
+
+	require.NoError(t, os.Remove(filepath.Join(folder, "PYSEC-1-2.json")))
+	w.now = w.now.Add(time.Minute)
+	_, err = w.launch(t, "psi")
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(folder))
+	w.now = w.now.Add(time.Minute)
+	_, err = w.launch(t, "psi")
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "a folder that is gone is not one without vulnerabilities: %v", err)
+}
+
+// What a component gets is what it asks for and its provider may have: of each component by itself.
+func TestWishes(t *testing.T) {
+	wish := func(component, wishes string) openflow.ComponentRecord {
+		return openflow.ComponentRecord{Name: component, Description: json.RawMessage(`{"component":{"name":"` + component + `","wishes":` + wishes + `}}`)}
+	}
+	w := newWorld(t, "program", nil)
+	w.rows.components = []openflow.ComponentRecord{wish("psi", `null`), wish("infer", `{"mounts":["/models"],"processes":100}`)}
+	require.ErrorContains(t, w.register(t, openflow.Papers{}), "policy.containers.mounts")
+	w.Policy.Containers.Mounts = []string{"acme /srv/models:/models"}
+	require.NoError(t, w.register(t, openflow.Papers{}))
+	got, err := w.launch(t, "infer")
+	require.NoError(t, err)
+	require.Equal(t, []openflow.Mount{{Host: "/srv/models", Container: "/models"}}, got.Mounts)
+	got, err = w.launch(t, "psi")
+	require.NoError(t, err)
+	require.Empty(t, got.Mounts)
+	require.EqualValues(t, 512, got.Processes)
+	w.Policy.Containers.Mounts = nil
+	_, err = w.launch(t, "infer")
+	require.ErrorContains(t, err, "policy.containers.mounts", "also when the policy is another one since")
+	for _, bad := range []string{`{"mounts":"/x"}`, `{"cores":-1}`, `{"mounts":[` + strings.Repeat(`"/x",`, 100) + `"/x"]}`, `3`} {
+		w.rows.components = []openflow.ComponentRecord{wish("psi", bad)}
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(w.register(t, openflow.Papers{})), bad)
+	}
+}
+
+// The built-in provider is not judged, and has what all have.
+func TestBuiltIn(t *testing.T) {
+	w := newWorld(t, "", func(p *openflow.SitePolicy) {
+		p.Images.Registries, p.Images.RequireSignature, p.Containers.MaxProcesses = nil, true, 64
+	})
+	got, err := w.Approve(t.Context(), openflow.TaskRecord{Provider: "openflow:1@docker", Component: "psi"})
+	require.NoError(t, err)
+	require.EqualValues(t, 64, got.Processes)
+	_, err = w.launch(t, "psi")
+	require.ErrorContains(t, err, "policy.images.registries")
+	require.ErrorContains(t, err, "policy.images.require_signature")
+}
