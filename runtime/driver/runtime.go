@@ -81,6 +81,8 @@ type Spec struct {
 	Env     []string // "KEY=value"; with PATH, all that the program sees of the node's environment
 	Limits  Limits
 	Grants  Grants
+
+	Resident *Residency // nil: a container of its own
 }
 
 // Grants are what a container has besides a place to compute, as its site's policy says; the zero value gives nothing. A

@@ -1,0 +1,27 @@
+package driver
+
+import (
+	"context"
+	"time"
+)
+
+// Residency says that a run may share a container with others; see docs/spec/algorithm-image.md §12.
+type Residency struct {
+	Group string        // of runs that may share one: those of one component, image, limits and grants
+	Shown string        // the component and its provider, for people
+	Spec  Spec          // of the container that serves them, less its name and what it is told
+	Runs  int           // that one container serves at once
+	Most  int           // containers
+	Idle  time.Duration // how long a container stays without a run
+}
+
+// Residence is what a runtime can do whose containers may serve many runs. A [Host] without it gives each run its own.
+type Residence interface {
+	// Reach is the address, host:port, at which this machine reaches a port of a running container. Errors: CodeNotFound,
+	// CodeConflict (it does not run), CodeUnavailable.
+	Reach(ctx context.Context, name string, port int) (address string, err error)
+
+	// Execute runs a command in a running container to its end, with what the container has. How it ends is no error.
+	// Errors: CodeNotFound, CodeConflict (it does not run), CodeUnavailable; the context's.
+	Execute(ctx context.Context, name string, command []string, most int) (Answer, error)
+}
