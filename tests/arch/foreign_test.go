@@ -33,6 +33,7 @@ var readers = map[string]string{
 	"store/events/redis":     "its own entries",
 	"node/home":              "its own file",
 	"runtime/process":        "its own files",
+	"runtime/resident":       "its own files, and answers of containers that openflow.BoundedJSON has counted",
 	"docker/engine":          "answers of the Docker daemon",
 	"temporal/embedded":      "its own files",
 	"site/policy":            "the operator's own file",
