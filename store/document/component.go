@@ -19,6 +19,7 @@ type Component struct {
 	Protocols   []Protocol           `json:"protocols,omitempty"`
 	Declared    bool                 `json:"declared,omitzero"`
 	Way         openflow.Way         `json:"way,omitzero"`
+	Runs        int                  `json:"runs,omitzero"`
 	Form        string               `json:"form,omitzero"`
 	Warnings    []string             `json:"warnings,omitempty"`
 	Description json.RawMessage      `json:"description,omitempty"`
@@ -84,7 +85,7 @@ func EncodeComponent(c openflow.ComponentRecord) Component {
 		Inputs:     each(c.Inputs, func(a openflow.ComponentArtifact) ComponentArtifact { return ComponentArtifact(a) }),
 		Outputs:    each(c.Outputs, func(a openflow.ComponentArtifact) ComponentArtifact { return ComponentArtifact(a) }),
 		Needs:      each(c.Needs, func(n openflow.ComponentNeed) ComponentNeed { return ComponentNeed(n) }),
-		Protocols:  EncodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Form: c.Form, Warnings: c.Warnings, Description: c.Description,
+		Protocols:  EncodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Form: c.Form, Warnings: c.Warnings, Description: c.Description,
 	}
 }
 
@@ -96,6 +97,6 @@ func (c Component) Decode() openflow.ComponentRecord {
 		Inputs:     each(c.Inputs, func(a ComponentArtifact) openflow.ComponentArtifact { return openflow.ComponentArtifact(a) }),
 		Outputs:    each(c.Outputs, func(a ComponentArtifact) openflow.ComponentArtifact { return openflow.ComponentArtifact(a) }),
 		Needs:      each(c.Needs, func(n ComponentNeed) openflow.ComponentNeed { return openflow.ComponentNeed(n) }),
-		Protocols:  DecodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Form: c.Form, Warnings: c.Warnings, Description: c.Description,
+		Protocols:  DecodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Form: c.Form, Warnings: c.Warnings, Description: c.Description,
 	}
 }
