@@ -52,6 +52,7 @@ type WorkerConfig struct {
 	Base        string                // listener for containers; empty: chosen by the runtime and kept in the home folder
 	Advertise   string                // where containers find it, for runtimes that cannot tell
 	Cores       int                   // that runs share; 0: what the runtime has
+	Residents   launch.Residents      // zero value: the default
 	TaskDisk    int64                 // bytes that one run may write; 0: DefaultTaskDisk
 	Spans       sdktrace.SpanExporter // takes the traces; nil: there are none
 	Version     string
@@ -74,6 +75,9 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 	}
 	if c.Dialects == nil {
 		c.Dialects = Dialects()
+	}
+	if c.Residents == (launch.Residents{}) {
+		c.Residents = launch.DefaultResidents()
 	}
 	if c.Cores < 0 {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "%d cores: a worker needs at least one", c.Cores)
@@ -173,7 +177,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 			Machine: hardware.Name(), Device: w.config.Runtime.Traits().Device, BuiltIn: own, Find: w.node.Provider,
 			Trusted: w.config.Trusted,
 		}, dialects: w.config.Dialects, listen: w.config.Base, advertise: w.config.Advertise,
-		supply: w.node.Supply, disk: cmp.Or(w.config.TaskDisk, DefaultTaskDisk), unconfined: w.config.Unconfined,
+		supply: w.node.Supply, disk: cmp.Or(w.config.TaskDisk, DefaultTaskDisk), unconfined: w.config.Unconfined, residents: w.config.Residents,
 	})
 	if err != nil {
 		return err

@@ -35,3 +35,9 @@ type Residence interface {
 	// Errors: CodeNotFound, CodeConflict (it does not run), CodeUnavailable; the context's.
 	Execute(ctx context.Context, name string, command []string, most int) (Answer, error)
 }
+
+// NoResidents is the CodeUnimplemented error of a machine that gives each run a container of its own.
+func NoResidents() error {
+	return openflow.Errorf(openflow.CodeUnimplemented, "this node has no resident containers: each run has a container of its own").
+		WithHint("use the docker runtime, and --resident-most 1 or more")
+}

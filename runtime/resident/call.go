@@ -14,23 +14,18 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/residence"
 )
 
-// Port is where a resident container listens, and the variables tell it so.
-const (
-	Port = 7070
-
-	command       = "serve"
-	serveVariable = "OPENFLOW_SERVE"
-	keyVariable   = "OPENFLOW_SERVE_KEY"
-)
+// Port is where a resident container listens.
+const Port = 7070
 
 // Bounds of what a container answers.
 const (
 	mostAnswer = 256 << 10 // bytes: the list of all its runs is the longest
 	mostValues = 10_000    // of JSON
 	mostHeader = 16 << 10  // bytes
-	mostLog    = 16 << 20  // bytes of an output
+	mostGrace  = 10 * time.Minute
 
 	within     = 5 * time.Second  // an answer that waits for nothing
 	logsWithin = 4 * time.Second  // both outputs of a run: whoever asks is itself waited for
@@ -131,7 +126,7 @@ func (c caller) live(ctx context.Context, to line) error {
 
 // put tells a container of a run. taken is false where it wants none now.
 func (c caller) put(ctx context.Context, to line, id string, environment map[string]string) (taken bool, err error) {
-	body := map[string]any{"environment": environment}
+	body := residence.Begin{Environment: environment}
 	code, _, err := c.call(ctx, to, http.MethodPut, "/v1/runs/"+id, body, within, http.StatusCreated, http.StatusOK,
 		http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusBadRequest, http.StatusConflict)
 	return code == http.StatusCreated || code == http.StatusOK, err
@@ -139,10 +134,10 @@ func (c caller) put(ctx context.Context, to line, id string, environment map[str
 
 // said is what a container says of a run.
 type said struct {
-	ID       string `json:"id"`
-	State    string `json:"state"`
-	ExitCode *int   `json:"exit_code"`
-	Finished int64  `json:"finished"` // milliseconds since 1970
+	ID       string          `json:"id"`
+	State    residence.State `json:"state"`
+	ExitCode *int            `json:"exit_code"`
+	Finished int64           `json:"finished"` // milliseconds since 1970
 }
 
 // ask waits a while for the end of a run. known is false where the container has no such run.
@@ -163,10 +158,10 @@ func (s said) check(id string) error {
 	switch {
 	case s.ID != id:
 		return wrong("of the run %q when it is asked for %q", openflow.Cut(openflow.Readable(s.ID), 80), id)
-	case s.State == "running":
+	case s.State == residence.Running:
 		return nil
-	case s.State != "ended":
-		return wrong("of a run that is %q", openflow.Cut(openflow.Readable(s.State), 40))
+	case s.State != residence.Ended:
+		return wrong("of a run that is %q", openflow.Cut(openflow.Readable(string(s.State)), 40))
 	case s.ExitCode == nil || *s.ExitCode < 0 || *s.ExitCode > 255:
 		return wrong("of a run that has ended without an exit code from 0 to 255")
 	}
@@ -184,21 +179,11 @@ func (c caller) list(ctx context.Context, to line) ([]string, error) {
 	}
 	var ids []string
 	for _, s := range list.Runs {
-		if identifier(s.ID) {
+		if residence.CanBe(s.ID) { // it goes into an address
 			ids = append(ids, s.ID)
 		}
 	}
 	return ids, err
-}
-
-// identifier reports whether an ID can be one: what goes into an address has been looked at.
-func identifier(id string) bool {
-	for _, r := range id {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.' {
-			return false
-		}
-	}
-	return id != "" && len(id) <= 128 && id != "." && id != ".."
 }
 
 func decode(text []byte, into any) error {
@@ -213,7 +198,7 @@ func decode(text []byte, into any) error {
 
 // stop asks a container to end a run. heard is false where it has no such run.
 func (c caller) stop(ctx context.Context, to line, id string, grace time.Duration) (heard bool, err error) {
-	code, _, err := c.call(ctx, to, http.MethodPost, "/v1/runs/"+id+"/stop", map[string]int64{"grace": grace.Milliseconds()}, within,
+	code, _, err := c.call(ctx, to, http.MethodPost, "/v1/runs/"+id+"/stop", residence.End{Grace: min(grace, mostGrace).Milliseconds()}, within,
 		http.StatusAccepted, http.StatusNotFound)
 	return code == http.StatusAccepted, err
 }
@@ -241,7 +226,7 @@ func (c caller) log(ctx context.Context, to line, id, stream string, out io.Writ
 // copyBounded copies as much as an output may have. A container that sends more is not heard to its end.
 func copyBounded(out io.Writer, in io.Reader) error {
 	buffer := make([]byte, 32<<10)
-	for left := mostLog; ; {
+	for left := residence.LogBytes; ; {
 		n, err := in.Read(buffer)
 		n = min(n, left)
 		if _, e := out.Write(buffer[:n]); e != nil {

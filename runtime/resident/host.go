@@ -25,6 +25,7 @@ import (
 // Options say for whom resident containers are kept.
 type Options struct {
 	Node   string // whose they are
+	Own    bool   // each run has a container of its own: others follow them too, who do not have the folder
 	Folder string // absolute path, of this package's own; it holds what runs are told, their credentials included
 	// Serves tells whether a component may have resident containers now; nil: each may. Those that it has are drained otherwise.
 	Serves func(ctx context.Context, component string, of openflow.ProviderRef) bool
@@ -89,7 +90,8 @@ func Over(host driver.Host, o Options) (*Host, error) {
 	}
 	h.life, h.end = context.WithCancel(context.Background())
 	able := false
-	if h.reach, able = host.(driver.Residence); !able {
+	if h.reach, able = host.(driver.Residence); !able || o.Own {
+		h.reach = nil
 		return h, nil
 	}
 	if err := h.folder.make(); err != nil {

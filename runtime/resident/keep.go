@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/residence"
 	"openflow/runtime/driver"
 )
 
@@ -262,9 +263,9 @@ func (h *Host) specOf(c container) driver.Spec {
 	}
 	labels[driver.LabelResident] = h.options.Node
 	return driver.Spec{
-		Name: c.Name, Labels: labels, Image: c.Residency.Image, Command: []string{command}, Limits: driver.Limits(c.Residency.Limits),
+		Name: c.Name, Labels: labels, Image: c.Residency.Image, Command: []string{residence.Argument}, Limits: driver.Limits(c.Residency.Limits),
 		Grants: driver.Grants(c.Residency.Grants),
-		Env:    []string{serveVariable + "=" + net.JoinHostPort("0.0.0.0", strconv.Itoa(Port)), keyVariable + "=" + c.Key},
+		Env:    []string{residence.Address + "=" + net.JoinHostPort("0.0.0.0", strconv.Itoa(Port)), residence.Key + "=" + c.Key},
 	}
 }
 

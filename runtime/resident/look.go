@@ -151,11 +151,10 @@ func (h *Host) forgotten(ctx context.Context, c container) error {
 }
 
 // Warm starts a container for a group before its first run, unless it has one. It waits until that one serves. Errors:
-// CodeUnavailable (it did not get ready), CodeUnimplemented (this runtime gives each run a container of its own).
+// CodeUnavailable (it did not get ready), that of driver.NoResidents.
 func (h *Host) Warm(ctx context.Context, of driver.Residency) error {
 	if h.reach == nil || of.Most < 1 || of.Runs < 1 {
-		return openflow.Errorf(openflow.CodeUnimplemented, "this node has no resident containers: each run has a container of its own").
-			WithHint("use the docker runtime, and --resident-most 1 or more")
+		return driver.NoResidents()
 	}
 	if err := validate(of); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/residence"
 	"openflow/runtime/driver"
 )
 
@@ -157,7 +158,7 @@ func (h *Host) follow(ctx context.Context, r run, to line) error {
 		return err
 	case !known:
 		h.settle(r, ended{ExitCode: exitKilled, Interrupted: true, Reason: "the resident container has forgotten the run", Finished: time.Now()})
-	case s.State == "ended":
+	case s.State == residence.Ended:
 		h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
 	case time.Since(begun) < again:
 		pause(ctx, again) // it was asked to wait

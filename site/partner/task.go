@@ -270,6 +270,9 @@ func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
 	if err := s.mayFollow(ctx, k, t); err != nil {
 		return openflow.About(openflow.AboutTask, err)
 	}
+	if t.Cause.Code == openflow.CodeUnavailable {
+		t.Spec.Resident = 0 // the container that it shared may have ended: the next has its own
+	}
 	return openflow.About(openflow.AboutTask, s.Store.AddTask(ctx, openflow.TaskRecord{
 		Key: k, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider, Protocol: t.Protocol,
 		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting, Spec: t.Spec, Cores: t.Cores, Memory: t.Memory, GPUs: t.GPUs,

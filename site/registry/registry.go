@@ -48,6 +48,9 @@ type Registry struct {
 	// Tell is told of every change of a component; nil: nobody is.
 	Tell func(ctx context.Context, c openflow.ComponentChange)
 
+	// Warm starts the resident container of a component before its first run; nil: nobody does.
+	Warm func(ctx context.Context, c openflow.ComponentRecord, runs int) error
+
 	mu   sync.Mutex
 	read map[openflow.ProviderRef]described
 }
@@ -340,6 +343,7 @@ func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]
 		}
 		served[i].Digest, served[i].Defaults = o.digests[ref], defaults[ref][spec.Component]
 		served[i].Protocols = o.described[ref][spec.Component].Protocols
+		served[i].Resident = o.described[ref][spec.Component].Resident(spec.Conf)
 	}
 	return served, nil
 }

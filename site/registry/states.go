@@ -63,6 +63,16 @@ func (g *Registry) Standings(ctx context.Context) (map[openflow.ProviderRef][]op
 // Load lets jobs use a component of a provider, or all that it has: an empty name. What they run is there, or is brought, and is
 // what was registered; otherwise the components have failed. Errors: CodeInvalid, CodeNotFound (no such component), those of Machine.
 func (g *Registry) Load(ctx context.Context, component, provider, user string) ([]openflow.ComponentChange, error) {
+	return g.load(ctx, component, provider, user, false)
+}
+
+// LoadAndStart is Load, and starts the resident containers before their first run. It waits until they serve. Errors: also
+// CodeInvalid (nothing of it is resident), CodeUnavailable (a container did not get ready; it is loaded all the same).
+func (g *Registry) LoadAndStart(ctx context.Context, component, provider, user string) ([]openflow.ComponentChange, error) {
+	return g.load(ctx, component, provider, user, true)
+}
+
+func (g *Registry) load(ctx context.Context, component, provider, user string, start bool) ([]openflow.ComponentChange, error) {
 	p, err := g.whose(ctx, component, provider)
 	if err != nil {
 		return nil, err
@@ -75,7 +85,11 @@ func (g *Registry) Load(ctx context.Context, component, provider, user string) (
 			return made, errors.Join(unready, err)
 		}
 	}
-	return g.change(ctx, call)
+	made, err := g.change(ctx, call)
+	if err == nil && start {
+		err = g.start(ctx, component, p.Ref())
+	}
+	return made, err
 }
 
 // Unload keeps new jobs from a component of a provider, or from all that it has. Those that use it go on. Errors: CodeInvalid,
