@@ -93,7 +93,7 @@ func TestConformanceOfOthers(t *testing.T) {
 // soon are times for tests.
 func soon() resident.Times {
 	return resident.Times{
-		Look: 20 * time.Millisecond, Live: 20 * time.Millisecond, Ready: 20 * time.Second, Trust: 300 * time.Millisecond, Rest: time.Minute,
+		Look: 20 * time.Millisecond, Live: 20 * time.Millisecond, Ready: 20 * time.Second, Obey: 5 * time.Second, Trust: 300 * time.Millisecond, Rest: time.Minute,
 	}
 }
 

@@ -41,13 +41,14 @@ type Times struct {
 	Look  time.Duration // between two looks for containers that nobody needs
 	Live  time.Duration // between two questions whether a container is live
 	Ready time.Duration // until a container that was started must be ready
+	Obey  time.Duration // for which, beyond its grace, a run may go on that is to end before its container is replaced
 	Trust time.Duration // for which a container may answer wrongly, or not, before it is replaced
 	Rest  time.Duration // for which a component whose container did not get ready has none
 }
 
 func (t Times) withDefaults() Times {
 	for value, usual := range map[*time.Duration]time.Duration{
-		&t.Look: 5 * time.Second, &t.Live: 10 * time.Second, &t.Ready: time.Minute, &t.Trust: 30 * time.Second, &t.Rest: time.Minute,
+		&t.Look: 5 * time.Second, &t.Live: 10 * time.Second, &t.Ready: time.Minute, &t.Obey: 10 * time.Second, &t.Trust: 30 * time.Second, &t.Rest: time.Minute,
 	} {
 		if *value == 0 {
 			*value = usual

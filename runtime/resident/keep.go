@@ -141,6 +141,7 @@ type keeping struct {
 	of    residency
 	ready chan struct{} // closed once line or failed is set
 	line  line
+	begun bool // it was started; only raise looks at it
 	up    bool // it serves
 }
 
@@ -230,19 +231,23 @@ func (h *Host) tryRaise(ctx context.Context, c container, k *keeping) (ready boo
 	if err != nil || !known || now.Condemned != "" {
 		return false, errors.Join(err, driver.NotFound(c.Name)) // it was removed meanwhile
 	}
-	st, err := h.Host.Ensure(ctx, h.specOf(c))
-	if err == nil && st.State == driver.StateCreated {
-		err = h.Host.Start(ctx, c.Name)
-	}
-	if err != nil {
-		return false, err
-	}
-	if st.State == driver.StateExited {
-		return false, openflow.Errorf(openflow.CodeRejected, "it has ended: %s", ending(st))
+	if !k.begun {
+		st, err := h.Host.Ensure(ctx, h.specOf(c))
+		if err == nil && st.State == driver.StateCreated {
+			err = h.Host.Start(ctx, c.Name)
+		}
+		if err != nil {
+			return false, err
+		}
+		k.begun = true
 	}
 	address, err := h.reach.Reach(ctx, c.Name, Port)
-	if openflow.CodeOf(err) == openflow.CodeConflict { // it has ended, which the next look tells
-		return false, openflow.Errorf(openflow.CodeUnavailable, "%w", err)
+	if openflow.CodeOf(err) == openflow.CodeConflict { // it does not run any more
+		st, wrong := h.Host.Inspect(ctx, c.Name)
+		if wrong == nil && st.State == driver.StateExited {
+			return false, openflow.Errorf(openflow.CodeRejected, "it has ended: %s", ending(st))
+		}
+		return false, errors.Join(openflow.Errorf(openflow.CodeUnavailable, "%w", err), wrong)
 	}
 	if err != nil {
 		return false, err

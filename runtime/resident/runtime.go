@@ -184,9 +184,6 @@ func (h *Host) Inspect(ctx context.Context, name string) (driver.Status, error) 
 	return r.status(), ctx.Err()
 }
 
-// obedience is how long beyond its grace a run may take to end before its container is taken for one that does not end runs.
-const obedience = 10 * time.Second
-
 // Stop implements driver.Runtime. A container that does not end the run in time is ended with it; its other runs are
 // interrupted then.
 func (h *Host) Stop(ctx context.Context, name string, grace time.Duration) error {
@@ -203,7 +200,7 @@ func (h *Host) Stop(ctx context.Context, name string, grace time.Duration) error
 	if err := h.change(r, func(now *run) bool { now.Stopped = true; return true }); err != nil {
 		return err
 	}
-	late := time.Now().Add(grace + obedience)
+	late := time.Now().Add(grace + h.options.Times.Obey)
 	for heard := false; ; {
 		news := h.changes()
 		now, known, err := h.record(name)

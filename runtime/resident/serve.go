@@ -158,10 +158,31 @@ func (h *Host) follow(ctx context.Context, r run, to line) error {
 		return err
 	case !known:
 		h.settle(r, ended{ExitCode: exitKilled, Interrupted: true, Reason: "the resident container has forgotten the run", Finished: time.Now()})
+	case s.State == residence.Ended && !r.Stopped && (*s.ExitCode == exitTerminated || *s.ExitCode == exitKilled):
+		return h.unasked(ctx, r, to, s)
 	case s.State == residence.Ended:
 		h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
 	case time.Since(begun) < again:
 		pause(ctx, again) // it was asked to wait
 	}
+	return nil
+}
+
+// unasked settles a run that a signal has ended, and nobody here has sent one. The run may have done that by itself. Or its
+// container ends, and ends its runs first: then it takes no more of them, and is soon gone. An error waits for that.
+func (h *Host) unasked(ctx context.Context, r run, to line, s said) error {
+	if now, known, err := h.folder.run(r.Spec.Name); err == nil && known && now.Stopped {
+		h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
+		return nil
+	}
+	pause(ctx, again)
+	ready, err := h.caller.ready(ctx, to)
+	if err != nil {
+		return err
+	}
+	if !ready {
+		return openflow.Errorf(openflow.CodeUnavailable, "the resident container ends")
+	}
+	h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
 	return nil
 }
