@@ -135,6 +135,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Residents == (launch.Residents{}) {
 		c.Residents = launch.DefaultResidents()
 	}
+	if err := c.Residents.Check(); err != nil {
+		return c, err
+	}
 	if c.Timing == (openflow.Timing{}) {
 		c.Timing = DefaultTiming()
 	}

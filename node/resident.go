@@ -22,6 +22,22 @@ func (n *Node) serving(ctx context.Context, component string, of openflow.Provid
 	}
 }
 
+// stopped notes that components have no resident container any more, as after the loss of this machine's.
+func (n *Node) stopped(ctx context.Context) error {
+	all, err := n.registry.Standings(ctx)
+	if err != nil {
+		return err
+	}
+	for of, components := range all {
+		for _, c := range components {
+			if c.Standing.State == openflow.ComponentStarted && !n.runtime.Has(c.Name, of) {
+				n.serving(ctx, c.Name, of, false) // another machine that has one says so soon
+			}
+		}
+	}
+	return nil
+}
+
 // warm starts the resident container of a component before its first run, as a run that asks for nothing special would.
 func (n *Node) warm(ctx context.Context, c openflow.ComponentRecord, runs int) error {
 	run := openflow.TaskRecord{

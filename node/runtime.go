@@ -59,6 +59,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		return err
 	}
 	n.registry.Warm = n.warm
+	if err := n.stopped(ctx); err != nil {
+		return err
+	}
 	n.launcher.Traced = n.traces.Environment
 	if n.config.Runtime.Traits().Ahead {
 		n.ahead = &activities.Ahead{Jobs: n.rows, Runtime: n.runtime, Launcher: n.launcher, Log: n.config.Log}

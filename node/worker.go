@@ -21,6 +21,7 @@ import (
 	"openflow/node/hardware"
 	"openflow/node/home"
 	"openflow/runtime/driver"
+	"openflow/runtime/launch"
 	"openflow/sdk/httpclient"
 	"openflow/server"
 	"openflow/site/programs"
@@ -78,6 +79,9 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 	}
 	if c.Residents == (launch.Residents{}) {
 		c.Residents = launch.DefaultResidents()
+	}
+	if err := c.Residents.Check(); err != nil {
+		return c, nil, err
 	}
 	if c.Cores < 0 {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "%d cores: a worker needs at least one", c.Cores)

@@ -17,6 +17,18 @@ type Residents struct {
 // DefaultResidents are one container of a component, and ten minutes.
 func DefaultResidents() Residents { return Residents{Most: 1, Idle: 10 * time.Minute} }
 
+// mostResidents is how many containers one component may have: each holds memory also while it is idle.
+const mostResidents = 64
+
+// Check refuses what cannot be kept. Errors: CodeInvalid.
+func (r Residents) Check() error {
+	if r.Most < 0 || r.Most > mostResidents || r.Idle <= 0 {
+		return openflow.Errorf(openflow.CodeInvalid, "%d resident containers of a component, for %s without a run", r.Most, r.Idle).
+			WithHint("use 0 to %d, and a time above 0", mostResidents)
+	}
+	return nil
+}
+
 // Resident describes the container that would serve such a run: of that component and provider, cores and memory. nil: the run
 // gets a container of its own. Errors: those of Program.
 func (l *Launcher) Resident(ctx context.Context, r openflow.TaskRecord, may openflow.Confinement) (*driver.Residency, error) {

@@ -179,6 +179,14 @@ func (h *Host) Warm(ctx context.Context, of driver.Residency) error {
 	return err
 }
 
+// Has tells whether there is a container of a component here, whether it serves yet or not.
+func (h *Host) Has(component string, of openflow.ProviderRef) bool {
+	there, err := h.folder.containers()
+	return err == nil && slices.ContainsFunc(there, func(c container) bool {
+		return c.Residency.same(residency{Component: component, Provider: of.Name, Version: of.Version})
+	})
+}
+
 // Serving is a container that serves.
 type Serving struct {
 	Container string
