@@ -52,7 +52,7 @@ type run struct {
 func New(key string, most int, start Starter) *Server {
 	s := &Server{key: key, most: most, start: start, mux: http.NewServeMux(), runs: map[string]*run{}}
 	s.mux.HandleFunc("GET /v1/ready", s.ready)
-	s.mux.HandleFunc("GET /v1/live", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	s.mux.HandleFunc("GET /v1/live", s.live)
 	s.mux.HandleFunc("GET /v1/runs", s.list)
 	s.mux.HandleFunc("PUT /v1/runs/{id}", s.begin)
 	s.mux.HandleFunc("GET /v1/runs/{id}", s.look)
@@ -78,6 +78,13 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	if s.closed {
 		refuse(w, http.StatusServiceUnavailable, "it ends")
 	}
+}
+
+// live says nothing else than that a call is answered which has to wait for the others: a server that is stuck is not live.
+func (s *Server) live(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.WriteHeader(http.StatusOK)
 }
 
 func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
