@@ -36,6 +36,7 @@ var readers = map[string]string{
 	"runtime/process":        "its own files",
 	"runtime/resident":       "its own files, and answers of containers that openflow.BoundedJSON has counted",
 	"docker/engine":          "answers of the Docker daemon",
+	"docker/image":           "documents of archives, counted by openflow.BoundedJSON",
 	"temporal/embedded":      "its own files",
 	"site/policy":            "the operator's own file",
 	"cmd/openflow/settings":  "the operator's own file",
