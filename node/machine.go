@@ -17,6 +17,7 @@ import (
 	"openflow/runtime/driver"
 	"openflow/runtime/launch"
 	"openflow/runtime/resident"
+	"openflow/sdk/httpclient"
 	"openflow/site/programs"
 	"openflow/site/upkeep"
 )
@@ -76,7 +77,7 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	}
 	m.runtime, err = resident.Over(opened, resident.Options{
 		Node: with.owner, Folder: filepath.Join(m.home.Dir, "resident"), Own: with.runtime.Traits().Followers == driver.AnyReplica,
-		Serves: with.serves, Changed: with.changed, Log: m.log,
+		Serves: with.serves, Changed: with.changed, HTTP: httpclient.New(httpclient.Options{}), Log: m.log,
 	})
 	if err != nil {
 		return errors.Join(err, opened.Close())

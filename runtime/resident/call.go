@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,7 +23,6 @@ const Port = 7070
 const (
 	mostAnswer = 256 << 10 // bytes: the list of all its runs is the longest
 	mostValues = 10_000    // of JSON
-	mostHeader = 16 << 10  // bytes
 	mostGrace  = 10 * time.Minute
 
 	within     = 5 * time.Second  // an answer that waits for nothing
@@ -34,17 +32,6 @@ const (
 
 // caller makes the calls of docs/spec/algorithm-image.md §12.
 type caller struct{ http *http.Client }
-
-// newCaller follows no redirection and knows no proxy: what a container is told is for nobody else.
-func newCaller() caller {
-	return caller{&http.Client{
-		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: within}).DialContext,
-			MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute, DisableCompression: true, MaxResponseHeaderBytes: mostHeader,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-}
 
 // line is where a container is called.
 type line struct {

@@ -17,6 +17,7 @@ import (
 	"openflow/runtime/resident"
 	"openflow/runtime/runtimetest"
 	"openflow/runtime/runtimetest/payload"
+	"openflow/sdk/httpclient"
 )
 
 // said is the variable that tells a run of the suite its arguments: a resident container is told of variables alone.
@@ -112,7 +113,7 @@ func open(t *testing.T, o fake.Opener, with resident.Options) *resident.Host {
 	if with.Folder == "" {
 		with.Folder = t.TempDir()
 	}
-	with.Node, with.Log = "node", slog.New(slog.DiscardHandler)
+	with.Node, with.Log, with.HTTP = "node", slog.New(slog.DiscardHandler), httpclient.New(httpclient.Options{})
 	if with.Times == (resident.Times{}) {
 		with.Times = soon()
 	}

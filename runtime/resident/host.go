@@ -15,6 +15,7 @@ package resident
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -31,7 +32,9 @@ type Options struct {
 	Serves func(ctx context.Context, component string, of openflow.ProviderRef) bool
 	// Changed is told that a component has a container that serves, or no longer, and is told it again and again; nil: nobody is.
 	Changed func(ctx context.Context, component string, of openflow.ProviderRef, serving bool)
-	Log     *slog.Logger
+	// HTTP makes the calls. It follows no redirection and knows no proxy: what a container is told is for nobody else.
+	HTTP *http.Client
+	Log  *slog.Logger
 
 	Times Times // zero values: the usual ones
 }
@@ -85,7 +88,7 @@ var _ driver.Host = (*Host)(nil)
 func Over(host driver.Host, o Options) (*Host, error) {
 	o.Times = o.Times.withDefaults()
 	h := &Host{
-		Host: host, options: o, folder: folder{o.Folder}, caller: newCaller(),
+		Host: host, options: o, folder: folder{o.Folder}, caller: caller{o.HTTP},
 		pursued: map[string]bool{}, kept: map[string]*keeping{}, rests: map[string]time.Time{},
 		news: make(chan struct{}), looks: make(chan struct{}, 1),
 	}
