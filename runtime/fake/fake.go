@@ -43,7 +43,8 @@ type Plan struct {
 	LoseReplies bool
 
 	// A container with the argument "serve" serves runs, and its plan says how. Each run has a plan of its own: what the plan
-	// makes of the ID as the name, the image, and the variables of the run. Kill ends such a container as no one has asked for.
+	// makes of the ID as the name, the image, and the variables of the run. Kill ends such a container as no one has asked for. With
+	// IgnoreTERM it serves on until it is killed.
 	Serves  int                                   // runs at once; 0: as many as usual
 	Handler func(usual http.Handler) http.Handler // answers in the place of the usual answers; nil: those
 	Execute Program                               // what a command comes to that is run in a container; nil: it ends with 0

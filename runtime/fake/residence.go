@@ -47,6 +47,9 @@ func (m *machine) serve(term context.Context, c *container) int {
 	if c.plan.Handler != nil {
 		handler = c.plan.Handler(s)
 	}
+	if c.plan.IgnoreTERM {
+		term = context.WithoutCancel(term)
+	}
 	server := &http.Server{Handler: handler}
 	go func() { _ = server.Serve(c.listener) }() // it ends with Close
 	defer func() { _ = server.Close() }()

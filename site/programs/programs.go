@@ -27,6 +27,8 @@ type Programs struct {
 	Copies string
 	// Question puts a question to a program that has been brought; see driver.Host.
 	Question func(ctx context.Context, q driver.Question) (driver.Answer, error)
+	// Residents is the runtime, where its containers may serve many runs; nil: they may not.
+	Residents Residents
 	// Isolated says that what runs reaches nothing of this machine. Otherwise only the built-in program runs, and those of
 	// the providers that the operator trusts as the node itself, by name.
 	Isolated bool

@@ -19,6 +19,7 @@ import (
 	"openflow/description/interop"
 	"openflow/runtime/driver"
 	"openflow/site/jobcheck"
+	"openflow/site/programs"
 )
 
 // What a program may take to describe itself. It is believed to be hostile.
@@ -49,6 +50,8 @@ type Machine interface {
 	Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error)
 	// Ready brings what a provider's runs are started with to where they are, unless it is there. That may take long.
 	Ready(ctx context.Context, r openflow.ProviderRecord) (image string, err error)
+	// Lodge starts a resident container of a provider; see programs.Programs.
+	Lodge(ctx context.Context, r openflow.ProviderRecord) (*programs.Lodging, error)
 	// Ask runs a provider's program with these arguments where its runs do, isolated as they are; see programs.Programs.
 	Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error)
 }
@@ -89,12 +92,18 @@ func (p *asking) all(ctx context.Context) (Description, error) {
 	}
 	d.Provider = d.Components[0].Provider
 	for _, c := range d.Components {
+		if p.mute && resident(c) {
+			return d, refused(r.Place, "component %q is resident, and an image without an entry point serves no runs", c.Name)
+		}
 		if c.Provider != d.Provider {
 			return d, refused(r.Place, "component %q is of provider %s, and others are of %s", c.Name, c.Provider, d.Provider)
 		}
 	}
 	return d, nil
 }
+
+// resident reports whether one container may serve many runs of a component.
+func resident(c openflow.ComponentRecord) bool { return c.Way == openflow.WayResident }
 
 // Whose asks a program for the provider of its first component. Errors: those of Describe.
 func Whose(ctx context.Context, on Machine, r openflow.ProviderRecord) (openflow.ProviderRef, error) {
@@ -120,6 +129,8 @@ type asking struct {
 
 	labelled []string                   // components that the labels of an image name; they are not asked for
 	given    map[string]json.RawMessage // descriptions that are given beside an image; their components are not asked
+
+	mute bool // an image without an entry point: its command is run as it is, whatever it is asked
 
 	left atomic.Int64 // how many values all its descriptions may still have
 }

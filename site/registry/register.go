@@ -132,7 +132,7 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 	if len(img.Volumes) > 0 {
 		return p, refused(r.Place, "it wants volumes, and containers have none: %s", strings.Join(img.Volumes, ", "))
 	}
-	p.labelled = labelled(img.Labels)
+	p.labelled, p.mute = labelled(img.Labels), len(img.Entrypoint) == 0
 	if len(n.Descriptions) > 0 {
 		p.given = map[string]json.RawMessage{}
 		for _, text := range n.Descriptions {

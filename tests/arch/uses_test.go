@@ -72,6 +72,7 @@ func makesClient(n ast.Node) bool {
 // clients lists who makes HTTP clients besides sdk/httpclient, with the reason.
 var clients = map[string]string{
 	"sdk/httpclient/httpclient.go": "this is the place",
+	"residence/trial/trial.go":     "the core calls a container, and the client of sdk/httpclient stands above the core",
 	"dialect/dialecttest/world.go": "the suite loses and repeats calls, and so stands below the client",
 	"tests/env/client.go":          "tests ask a node as a foreign program would",
 	"tests/env/balance.go":         "the balancer of tests is no node of ours",

@@ -23,9 +23,12 @@ func anyVendorsImages(t *testing.T, list map[string]*site) {
 		for name, archive := range archives {
 			found, err := registry.CheckComponent(t.Context(), sdk.Registration{Place: archive})
 			require.NoError(t, err)
+			points := map[string]bool{}
 			for _, f := range found {
 				require.Equal(t, "ok", f.Status, "%s: %+v", name, f)
+				points[f.Name] = true
 			}
+			require.True(t, points["resident: ends"], "each has a resident component, whose container was tried: %v", points)
 			p, err := registry.RegisterProvider(t.Context(), sdk.Registration{Place: archive, Name: name})
 			require.NoError(t, err)
 			require.Equal(t, "image", p.Kind)

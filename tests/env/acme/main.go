@@ -1,5 +1,5 @@
 // Command acme is the program of another provider, for tests: a component of its own, greet, in which two parties talk, and
-// one that is called like one of ours, noop. Its version is set when it is built.
+// one that is called like one of ours, noop, and one whose container may stay, stay. Its version is set when it is built.
 package main
 
 import (
@@ -17,6 +17,7 @@ func main() {
 	both := []openflow.Role{openflow.RoleGuest, openflow.RoleHost}
 	component.Program{Provider: "acme", Version: version, Components: []component.Component{
 		{Name: "greet", Description: "guest and host say hello to each other", Roles: both, Run: greet, Protocols: protocols()},
+		{Name: "stay", Description: "says a word, and its container may stay for the next", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone, Resident: 4},
 		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone},
 	}}.Main()
 }

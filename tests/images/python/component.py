@@ -1,29 +1,50 @@
 """A component in Python, made without our kit: docs/spec/algorithm-image.md is all that it knows. It needs the standard library."""
+import collections
+import hmac
 import http.client
+import http.server
 import json
 import os
+import re
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
+import threading
+import time
+import urllib.parse
 
-NAME, PROVIDER, VERSION = "shout", "pythonic", "3.1"
+PROVIDER, VERSION = "pythonic", "3.1"
+RUNS = 4  # of a resident container at once
 
-DESCRIPTION = {
-    "component": {
-        "name": NAME, "provider": PROVIDER, "version": VERSION, "description": "says a word in capitals", "labels": [],
-        "roles": ["guest", "host", "local"],
-        "parameters": {
-            "word": {"type": "str", "default": None, "optional": False, "description": "what is said",
-                     "type_meta": {"type": "string", "title": "word"}},
-            "forever": {"type": "bool", "default": False, "optional": True, "description": "it does not end by itself",
-                        "type_meta": {"type": "boolean"}},
-        },
-        "input_artifacts": {"data": {}, "model": {}},
-        "output_artifacts": {"data": {}, "model": {}, "metric": {"metric": {
-            "types": ["json_metric"], "optional": False, "stages": ["default"], "roles": ["guest", "host", "local"],
-            "description": "", "is_multi": False}}},
-    },
-    "schema_version": "v1",
+# What each component does to a word, and what its description says besides.
+COMPONENTS = {
+    "shout": (str.upper, {"description": "says a word in capitals"}),
+    "murmur": (str.lower, {"description": "says a word in small letters", "way": "resident", "resident": {"runs": RUNS}}),
 }
+
+
+def describe(name):
+    def truth(description):
+        return {"type": "bool", "default": False, "optional": True, "description": description, "type_meta": {"type": "boolean"}}
+
+    return {
+        "component": {
+            "name": name, "provider": PROVIDER, "version": VERSION, "labels": [], "roles": ["guest", "host", "local"], **COMPONENTS[name][1],
+            "parameters": {
+                "word": {"type": "str", "default": None, "optional": False, "description": "what is said",
+                         "type_meta": {"type": "string", "title": "word"}},
+                "forever": truth("it does not end by itself"),
+                "crash": truth("it ends as if it had been killed"),
+            },
+            "input_artifacts": {"data": {}, "model": {}},
+            "output_artifacts": {"data": {}, "model": {}, "metric": {"metric": {
+                "types": ["json_metric"], "optional": False, "stages": ["default"], "roles": ["guest", "host", "local"],
+                "description": "", "is_multi": False}}},
+        },
+        "schema_version": "v1",
+    }
 
 
 def call(config, path, body):
@@ -47,27 +68,187 @@ def run():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the first process of a container has no handler of its own
     try:
         word = config["parameters"]["word"]
-        print("shouting at", config["role"], config["party_id"], flush=True)
+        print(config["component"], "at", config["role"], config["party_id"], flush=True)
+        if config["parameters"].get("crash"):
+            os.kill(os.getpid(), signal.SIGKILL)
         while config["parameters"].get("forever"):
             signal.pause()
         call(config, "metric/save", {"execution_id": execution, "data": [{
             "name": "said", "type": "words", "groups": [{"name": "default", "index": None}], "step_axis": None,
-            "data": {"word": word.upper(), "python": "%d.%d" % sys.version_info[:2], "user": os.getuid()}}]})
+            "data": {"word": COMPONENTS[config["component"]][0](word), "python": "%d.%d" % sys.version_info[:2], "user": os.getuid()}}]})
     except Exception as failure:
         end("failed", str(failure))
         raise
     end("success")
 
 
+LOG = 16 << 20  # bytes of each output of a run that are kept: the newest
+KEPT = 4 * RUNS  # runs: those that have ended stay until they are deleted
+
+
+class Run:
+    """A run in a resident container: this program again, as a process of its own."""
+
+    def __init__(self, name, environment):
+        self.name, self.started, self.finished, self.code = name, int(time.time() * 1000), 0, 0
+        self.ended, self.asked = threading.Event(), False
+        self.folder = tempfile.mkdtemp()
+        self.logs = {"stdout": collections.deque(), "stderr": collections.deque()}
+        base = {k: v for k, v in os.environ.items() if k not in ("OPENFLOW_SERVE", "OPENFLOW_SERVE_KEY")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-B", os.path.abspath(__file__), "run"], env={**base, "TMPDIR": self.folder, **environment},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        readers = [threading.Thread(target=self.keep, args=(pipe, self.logs[stream]), daemon=True)
+                   for stream, pipe in (("stdout", self.process.stdout), ("stderr", self.process.stderr))]
+        for reader in readers:
+            reader.start()
+        threading.Thread(target=self.follow, args=(readers,), daemon=True).start()
+
+    @staticmethod
+    def keep(pipe, log):
+        size = 0
+        while piece := pipe.read1(64 << 10):
+            log.append(piece)
+            size += len(piece)
+            while size - len(log[0]) >= LOG:
+                size -= len(log.popleft())
+
+    def follow(self, readers):
+        code = self.process.wait()
+        self.signal(signal.SIGKILL)  # what it has left
+        try:
+            while os.waitpid(-self.process.pid, 0)[0]:
+                pass
+        except ChildProcessError:
+            pass  # nothing is left
+        for reader in readers:
+            reader.join(5)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.code, self.finished = code if code >= 0 else 128 - code, int(time.time() * 1000)
+        self.ended.set()
+
+    def signal(self, number):
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass  # it has ended
+
+    def stop(self, seconds):
+        if not self.asked and not self.ended.is_set():
+            self.asked = True
+            self.signal(signal.SIGTERM)
+        threading.Thread(target=lambda: self.ended.wait(seconds) or self.signal(signal.SIGKILL), daemon=True).start()
+
+    def told(self):
+        ended = self.ended.is_set()
+        return {"id": self.name, "state": "ended" if ended else "running", "exit_code": self.code if ended else 0,
+                "started": self.started, "finished": self.finished if ended else 0}
+
+
+class Residence(http.server.BaseHTTPRequestHandler):
+    """The interface of a resident container: section 12."""
+    protocol_version = "HTTP/1.1"
+    timeout = 120  # of a connection on which nothing is said
+    runs, lock, closing = {}, threading.Lock(), False
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, code, body=b""):
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        self.send_response(code)
+        if code != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if code != 204:
+            self.wfile.write(body)
+
+    def handle_call(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        if not hmac.compare_digest(self.headers.get("Authorization", ""), "Bearer " + os.environ["OPENFLOW_SERVE_KEY"]) or length > 1 << 20:
+            self.close_connection = True  # what else it sends is not read
+            return self.answer(401)
+        body = json.loads(self.rfile.read(length) or b"{}")
+        url = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(url.query))
+        known = re.fullmatch(r"/v1/runs/([A-Za-z0-9_.-]{1,128})(/log|/stop)?", url.path)
+        if known:
+            return self.one(known[1], self.command + (known[2] or ""), query, body)
+        if self.command == "GET" and url.path == "/v1/live":
+            return self.answer(200)
+        if self.command == "GET" and url.path == "/v1/ready":
+            return self.answer(503 if self.closing else 200)
+        if self.command == "GET" and url.path == "/v1/runs":
+            with self.lock:
+                return self.answer(200, {"runs": [run.told() for run in self.runs.values()]})
+        self.answer(404)
+
+    do_GET = do_PUT = do_POST = do_DELETE = handle_call
+
+    def one(self, name, call, query, body):
+        if call == "PUT":
+            return self.begin(name, body.get("environment") or {})
+        with self.lock:
+            run = self.runs.get(name)
+            if call == "DELETE":
+                if run and not run.ended.is_set():
+                    return self.answer(409)
+                self.runs.pop(name, None)
+                return self.answer(204)
+        if run is None:
+            return self.answer(404)
+        if call == "GET":
+            run.ended.wait(min(int(query.get("wait", 0)), 60))
+            return self.answer(200, run.told())
+        if call == "GET/log" and query.get("stream") in run.logs:
+            return self.answer(200, b"".join(run.logs[query["stream"]].copy())[-LOG:])
+        if call == "POST/stop":
+            run.stop(body.get("grace", 0) / 1000)
+            return self.answer(202)
+        self.answer(404)
+
+    def begin(self, name, environment):
+        with self.lock:
+            if name in self.runs:
+                return self.answer(200, self.runs[name].told())
+            going = sum(not run.ended.is_set() for run in self.runs.values())
+            if self.closing or going >= RUNS or len(self.runs) >= KEPT:
+                return self.answer(503)
+            self.runs[name] = Run(name, environment)
+            self.answer(201, self.runs[name].told())
+
+
+def serve():
+    host, port = os.environ["OPENFLOW_SERVE"].rsplit(":", 1)
+    if not os.environ["OPENFLOW_SERVE_KEY"]:
+        sys.exit("OPENFLOW_SERVE_KEY is empty")
+    server = http.server.ThreadingHTTPServer((host, int(port)), Residence)
+    asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    asked.wait()
+    with Residence.lock:
+        Residence.closing = True
+        left = list(Residence.runs.values())
+    for run in left:
+        run.stop(3)
+    for run in left:
+        run.ended.wait(4)
+    sys.exit(143)
+
+
 def main(arguments):
     if arguments == ["list"]:
-        print(json.dumps({"buildin": [NAME], "thirdparty": []}))
-    elif arguments == ["desc", "--name", NAME]:
-        print(json.dumps(DESCRIPTION))
+        print(json.dumps({"buildin": list(COMPONENTS), "thirdparty": []}))
+    elif arguments[:2] == ["desc", "--name"] and len(arguments) == 3 and arguments[2] in COMPONENTS:
+        print(json.dumps(describe(arguments[2])))
     elif arguments in ([], ["run"]):
         run()
+    elif arguments == ["serve"]:
+        serve()
     else:
-        sys.exit("usage: list | desc --name NAME | run")
+        sys.exit("usage: list | desc --name NAME | run | serve")
 
 
 main(sys.argv[1:])

@@ -1,0 +1,48 @@
+package registry
+
+import (
+	"context"
+	"time"
+
+	"openflow"
+	"openflow/residence/trial"
+)
+
+// lodgingGrace is what a container has to end by itself, as a run has.
+var lodgingGrace = 5 * time.Second
+
+// resides holds a resident container of a program or image against its contract, where one of the components is resident.
+//
+// Spec: algorithm-image §10, §12.
+func (g *Registry) resides(ctx context.Context, h *held, of openflow.ProviderRecord) error {
+	l, err := g.Machine.Lodge(ctx, of)
+	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
+		h.warn("resident", "ask a node with --runtime docker", "it cannot be tried here: this node's runtime has no resident containers")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	serving := l.Address != ""
+	if serving {
+		for _, f := range trial.Hold(ctx, trial.Container{Address: l.Address, Key: l.Key, Gone: l.Gone}) {
+			f.Check = "resident: " + f.Check
+			h.list = append(h.list, f)
+			serving = serving && f.Verdict == openflow.VerdictOK
+		}
+	}
+	begun := time.Now()
+	st, err := l.End(context.WithoutCancel(ctx), lodgingGrace)
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+	case l.Address == "" || !st.Finished.IsZero() && st.Finished.Before(begun):
+		h.fail("resident: stays", "it has ended by itself, with exit code %d", st.ExitCode)
+	case serving && st.ExitCode == 128+9:
+		h.fail("resident: ends", "it has not ended %s after SIGTERM, and was killed", lodgingGrace)
+	case serving:
+		h.ok("resident: ends", "asked to end, it does, with exit code %d", st.ExitCode)
+	}
+	return nil
+}
