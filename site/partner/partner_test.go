@@ -104,6 +104,7 @@ func TestPartyTellsWhatItSpeaks(t *testing.T) {
 	s := newSite(t)
 	s.Components = speaks{}
 	d := dag()
+	d.Conf.AutoRetries = 1
 	d.Tasks = append(d.Tasks, openflow.Task{Name: "alone", Component: "lr", Parties: []openflow.Party{host}})
 	order := openflow.JobOrder{Key: jobKey("1", host), DAG: d}
 	for range 2 {
@@ -129,6 +130,7 @@ func TestPartyTellsWhatItSpeaks(t *testing.T) {
 	require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Status: openflow.JobRunning}))
 	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: lr, Protocol: other}))
 	require.Equal(t, other, s.task(lr).Protocol)
+	s.ends(lr, openflow.TaskFailed)
 	again := lr
 	again.Version = 1
 	require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Tasks: []openflow.TaskUpdate{{Key: again, Status: openflow.TaskWaiting}}}))
