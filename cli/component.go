@@ -218,8 +218,9 @@ func componentCheckCommand(o *options) *cobra.Command {
 		Use:   "check FILE|IMAGE",
 		Short: "Hold a program or an image against the contract",
 		Long: `Hold a program or an image against the contract of docs/spec/algorithm-image.md, point by point. ` + whatIsRegistered + `
-The node runs it, isolated and without a network, to describe itself, and with arguments that it must refuse. Nothing is
-registered. How it does its work, only a job can show. The exit code is 1 when a point does not hold.`,
+The node runs it, isolated and without a network, to describe itself, and with arguments that it must refuse. Where a
+component is resident, a container that serves is tried too. Nothing is registered. How it does its work, only a job can
+show. The exit code is 1 when a point does not hold.`,
 		Example: `  openflow component check acme.tar`,
 		Args:    positional("FILE|IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -2,9 +2,9 @@
 
 // Package processes starts the runs of a resident container as processes of their own, so that none ends or hears another.
 //
-// Each is the same program again, in a process group and with a folder for temporary files. When it has ended, or is made to,
-// all that it has started ends too, also what has left its group: every run is the reaper of its own descendants, and the
-// server that of all runs. So what has the server as its parent and is no run was left by one that has ended.
+// Each is the same program again, in a process group and with a folder for temporary files. When it has ended, all that it has
+// started ends too, also what has left its group. Every run is the reaper of its own descendants, and the server that of all
+// runs. So what has the server as its parent and is no run was left by one that has ended.
 package processes
 
 import (

@@ -46,7 +46,7 @@ type Container struct {
 }
 
 // remedy is for all that does not hold.
-const remedy = "mend what answers serve; docs/spec/algorithm-image.md §12 has the interface"
+const remedy = "mend what answers serve; algorithm-image §12 has the interface"
 
 // hearing is a container while it is heard.
 type hearing struct {

@@ -3,7 +3,7 @@
 // A container is a [Plan], chosen per Spec by the function given to [New]: Go code to run, or an outcome, or a fault at
 // one of the steps. It obeys the whole contract and passes runtime/runtimetest, including adoption: [Runtime.Reopen] is
 // what a restarted node would see. It enforces no limits and isolates nothing. A container with the argument "serve" is
-// resident: it answers over HTTP, as docs/spec/algorithm-image.md §12 says.
+// resident: it answers over HTTP, as algorithm-image §12 says.
 package fake
 
 import (

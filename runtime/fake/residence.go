@@ -33,7 +33,7 @@ func (c *container) listen() (err error) {
 	return nil
 }
 
-// serve answers docs/spec/algorithm-image.md §12 until the container ends. Each run is what the plan says of a container with
+// serve answers algorithm-image §12 until the container ends. Each run is what the plan says of a container with
 // its ID as the name, the image of this one, the argument "run", and its variables.
 func (m *machine) serve(term context.Context, c *container) int {
 	most := c.plan.Serves

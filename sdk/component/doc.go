@@ -8,6 +8,8 @@
 // A payload larger than 16 MiB travels as several messages: each message begins with one byte, 1 when more of the same
 // payload follow and 0 when it is the last.
 //
+// A component that says so ([Component].Resident) is served by one container for many runs. Each is a process of its own there.
+//
 // An error that Run returns is for the users of this party. The other parties learn its code and what was marked with
 // WithPublic, and of a panic that there was one: docs/errors.md.
 //

@@ -1,5 +1,5 @@
-// Command acme is the program of another provider, for tests: a component of its own, greet, in which two parties talk, and
-// one that is called like one of ours, noop, and one whose container may stay, stay. Its version is set when it is built.
+// Command acme is the program of another provider, for tests. In its component greet, two parties talk. It has one that is called
+// like one of ours, noop, and one whose container may stay: stay. Its version is set when it is built.
 package main
 
 import (
