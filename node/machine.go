@@ -91,7 +91,7 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	m.programs = with.programs
 	m.programs.Bring, m.programs.Copies = m.runtime.Bring, filepath.Join(m.home.Dir, "programs")
 	m.programs.Images, m.programs.Question, m.programs.Isolated = m.runtime, m.runtime.Ask, with.runtime.Traits().Isolates
-	m.programs.Residents, _ = m.runtime.(programs.Residents)
+	m.programs.Residents, _ = opened.(programs.Residents)
 	if _, err := m.programs.Ready(ctx, m.programs.BuiltIn); err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func TestDiscardedNode(t *testing.T) {
 	require.True(t, found)
 	require.NoError(t, gone.Stop(t.Context(), lasting.Name, patience))
 	resident := spec(t, gone, "hang")
-	resident.Labels[driver.LabelResident] = "its node"
+	resident.Labels = map[string]string{driver.LabelResident: "its node"}
 	_, err = gone.Ensure(t.Context(), resident)
 	require.NoError(t, err)
 	require.NoError(t, gone.Start(t.Context(), resident.Name))
