@@ -86,7 +86,7 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 	}
 	st, err := r.launch(ctx, o, rec, of)
 	if err == nil && spec.Resident != nil {
-		st, err = r.alone(ctx, o, spec, of, st)
+		st, err = r.repeat(ctx, o, spec, of, st)
 	}
 	if err != nil {
 		return r.unable(ctx, rec, err)
@@ -94,10 +94,10 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 	return r.settle(ctx, o, st)
 }
 
-// alone runs again, in a container of its own, what has ended with the resident container that served it. It leaves a run as it has
+// repeat runs again, in a container of its own, what has ended with the resident container that served it. It leaves a run as it has
 // ended that somebody has stopped, that has said why it failed, or that speaks with other parties. Those have heard a part of it
 // already, so all of them begin anew, or nobody: the job's automatic retries do that.
-func (r *Running) alone(ctx context.Context, o openflow.TaskOrder, spec driver.Spec, of openflow.Launch, st driver.Status) (driver.Status, error) {
+func (r *Running) repeat(ctx context.Context, o openflow.TaskOrder, spec driver.Spec, of openflow.Launch, st driver.Status) (driver.Status, error) {
 	if !st.Resident || !st.Interrupted || st.Reason == timeoutReason {
 		return st, nil
 	}

@@ -30,7 +30,7 @@ const (
 	waits      = 20 * time.Second // a question for the end of a run
 )
 
-// caller makes the calls of docs/spec/algorithm-image.md §12.
+// caller makes the calls of algorithm-image §12.
 type caller struct{ http *http.Client }
 
 // line is where a container is called.

@@ -91,8 +91,8 @@ func TestConformanceOfOthers(t *testing.T) {
 	})
 }
 
-// soon are times for tests.
-func soon() resident.Times {
+// quick are times for tests.
+func quick() resident.Times {
 	return resident.Times{
 		Look: 20 * time.Millisecond, Live: 20 * time.Millisecond, Ready: 20 * time.Second, Obey: 5 * time.Second, Trust: 300 * time.Millisecond, Rest: time.Minute,
 	}
@@ -115,7 +115,7 @@ func open(t *testing.T, o fake.Opener, with resident.Options) *resident.Host {
 	}
 	with.Node, with.Log, with.HTTP = "node", slog.New(slog.DiscardHandler), httpclient.New(httpclient.Options{})
 	if with.Times == (resident.Times{}) {
-		with.Times = soon()
+		with.Times = quick()
 	}
 	h, err := resident.Over(opened, with)
 	require.NoError(t, err)

@@ -1,9 +1,9 @@
 // Package resident serves runs in containers that serve many, and keeps those containers.
 //
 // [Host] is a driver.Host around another one. A Spec without Resident passes through to that. One with Resident becomes a run
-// in a resident container, over the interface of docs/spec/algorithm-image.md §12, as soon as it is started. Where no container
-// has room, and no more may be started, the run gets a container of its own: it never waits for another one, since the parties
-// of two jobs could then wait for each other.
+// in a resident container, over the interface of algorithm-image §12, as soon as it is started. Where no container
+// has room, and no more may be started, the run gets a container of its own. It never waits for another one: the parties of two
+// jobs could then wait for each other.
 //
 // Each run has a record in a folder of the node's home, and so has each container: who finds the record adopts the run, as
 // after a restart of the node. What a container says is bounded, and is not believed where it cannot be true. When a container
@@ -51,7 +51,7 @@ type Times struct {
 
 func (t Times) withDefaults() Times {
 	for value, usual := range map[*time.Duration]time.Duration{
-		&t.Look: 5 * time.Second, &t.Live: 10 * time.Second, &t.Ready: time.Minute, &t.Obey: 10 * time.Second, &t.Trust: 30 * time.Second, &t.Rest: time.Minute,
+		&t.Look: 5 * time.Second, &t.Live: 10 * time.Second, &t.Ready: 30 * time.Second, &t.Obey: 10 * time.Second, &t.Trust: 30 * time.Second, &t.Rest: time.Minute,
 	} {
 		if *value == 0 {
 			*value = usual

@@ -132,7 +132,7 @@ func (s *site) serving() []string {
 }
 
 func TestRunsShareAContainer(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	of := residency("psi")
 	s.begin("one", "hold", of)
 	s.begin("two", "7", of)
@@ -161,7 +161,7 @@ func TestRunsShareAContainer(t *testing.T) {
 
 // One that is killed takes its runs along. They say so, whoever waits for them, and the next run has another container.
 func TestContainerThatEndsIsReplaced(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	of := residency("psi")
 	s.begin("one", "hold", of)
 	s.begin("two", "hold", of)
@@ -183,7 +183,7 @@ func TestContainerThatEndsIsReplaced(t *testing.T) {
 
 // What ends with its container may run again under its name, in a container of its own, which the next attempt finds.
 func TestRunsAgainAlone(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	s.begin("one", "hold", residency("psi"))
 	s.log("one")
 	s.containers.Kill(s.serving()[0])
@@ -206,7 +206,7 @@ func TestRunsAgainAlone(t *testing.T) {
 
 // A run never waits for others: where no container has room it gets its own. A second container comes only when the first is full.
 func TestScaling(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	of := residency("psi")
 	of.Runs, of.Most = 2, 2
 	for i := range 5 {
@@ -229,7 +229,7 @@ func TestScaling(t *testing.T) {
 
 // An idle container of other limits makes room for what is wanted.
 func TestGroupsOfAComponent(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	s.begin("one", "0", residency("psi"))
 	s.wait("one")
 	require.NoError(t, s.Remove(t.Context(), "one"))
@@ -243,7 +243,7 @@ func TestGroupsOfAComponent(t *testing.T) {
 }
 
 func TestIdleContainersAreStopped(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	of := residency("psi")
 	of.Idle = 50 * time.Millisecond
 	s.begin("one", "hold", of)
@@ -263,7 +263,7 @@ func TestIdleContainersAreStopped(t *testing.T) {
 
 // What is unloaded keeps the runs that it has, gets no more, and is stopped then.
 func TestUnloadDrains(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	of := residency("psi")
 	s.begin("one", "hold", of)
 	s.log("one")
@@ -283,7 +283,7 @@ func TestUnloadDrains(t *testing.T) {
 
 // The next process finds the container and its runs; what was not told yet is told by it.
 func TestRestart(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	of := residency("psi")
 	s.begin("one", "hold", of)
 	s.log("one")
@@ -308,7 +308,7 @@ func TestRestart(t *testing.T) {
 
 // A container that nothing knows is removed, as after the loss of a home.
 func TestStrays(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	s.begin("one", "0", residency("psi"))
 	s.wait("one")
 	before := s.serving()
@@ -319,7 +319,7 @@ func TestStrays(t *testing.T) {
 }
 
 func TestWarm(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	require.NoError(t, s.Warm(t.Context(), residency("psi")))
 	before := s.serving()
 	require.Len(t, before, 1)
@@ -398,7 +398,7 @@ func TestHostileContainers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			times := soon()
+			times := quick()
 			times.Ready = time.Second
 			s := newSite(t, times, answering(tc.what, tc.answer))
 			of := residency("psi")
@@ -418,7 +418,7 @@ func TestHostileContainers(t *testing.T) {
 
 // Times that cannot be are not believed, and a log that never ends is read as far as a log may be long.
 func TestWhatIsNotBelieved(t *testing.T) {
-	s := newSite(t, soon(), answering("GET /v1/runs/", func(w http.ResponseWriter, r *http.Request) {
+	s := newSite(t, quick(), answering("GET /v1/runs/", func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/log") {
 			_, _ = w.Write(bytes.Repeat([]byte("x"), 20<<20))
 			return
@@ -436,7 +436,7 @@ func TestWhatIsNotBelieved(t *testing.T) {
 
 // A component whose container does not get ready costs the next run nothing.
 func TestRestAfterFailure(t *testing.T) {
-	times := soon()
+	times := quick()
 	times.Ready = 100 * time.Millisecond
 	started := map[string]bool{}
 	var mu sync.Mutex
@@ -461,7 +461,7 @@ func TestRestAfterFailure(t *testing.T) {
 
 // One that is not on this machine's runtime, and one whose image is gone.
 func TestImageThatIsGone(t *testing.T) {
-	s := newSite(t, soon(), func(driver.Spec) fake.Plan {
+	s := newSite(t, quick(), func(driver.Spec) fake.Plan {
 		return fake.Plan{EnsureErr: openflow.Errorf(openflow.CodeNotFound, "no such image")}
 	})
 	s.begin("one", "0", residency("psi"))
@@ -471,7 +471,7 @@ func TestImageThatIsGone(t *testing.T) {
 
 // What the container does not end is ended with it.
 func TestStopThatIsNotObeyed(t *testing.T) {
-	times := soon()
+	times := quick()
 	times.Obey = 300 * time.Millisecond
 	s := newSite(t, times, answering("POST /v1/runs/", code(202)))
 	s.begin("one", "hold", residency("psi"))
@@ -490,7 +490,7 @@ func TestForgottenRuns(t *testing.T) {
 	var mu sync.Mutex
 	refuse := true
 	forgotten := make(chan string, 8)
-	s := newSite(t, soon(), func(driver.Spec) fake.Plan {
+	s := newSite(t, quick(), func(driver.Spec) fake.Plan {
 		return fake.Plan{Handler: func(usual http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				mu.Lock()
@@ -543,7 +543,7 @@ func TestWithoutResidence(t *testing.T) {
 }
 
 func TestWhatCannotBeResident(t *testing.T) {
-	s := newSite(t, soon(), nil)
+	s := newSite(t, quick(), nil)
 	of := residency("psi")
 	of.Image = ""
 	_, err := s.Ensure(t.Context(), driver.Spec{Name: "one", Image: "alone", Resident: &of})
