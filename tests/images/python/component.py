@@ -166,10 +166,14 @@ class Residence(http.server.BaseHTTPRequestHandler):
 
     def handle_call(self):
         length = int(self.headers.get("Content-Length") or 0)
-        if not hmac.compare_digest(self.headers.get("Authorization", ""), "Bearer " + os.environ["OPENFLOW_SERVE_KEY"]) or length > 1 << 20:
-            self.close_connection = True  # what else it sends is not read
+        if length > 1 << 20:
+            self.close_connection = True  # what it sends is not read
+            return self.answer(413)
+        text = self.rfile.read(length)
+        said = self.headers.get("Authorization", "").encode("latin-1", "replace")
+        if not hmac.compare_digest(said, ("Bearer " + os.environ["OPENFLOW_SERVE_KEY"]).encode()):
             return self.answer(401)
-        body = json.loads(self.rfile.read(length) or b"{}")
+        body = json.loads(text or b"{}")
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         known = re.fullmatch(r"/v1/runs/([A-Za-z0-9_.-]{1,128})(/log|/stop)?", url.path)
