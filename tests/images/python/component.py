@@ -98,6 +98,11 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-B", os.path.abspath(__file__), "run"], env={**base, "TMPDIR": self.folder, **environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        try:
+            with open("/proc/%d/oom_score_adj" % self.process.pid, "w") as first_to_die:
+                first_to_die.write("1000")  # where memory runs out, the kernel ends a run and not the server
+        except OSError:
+            pass  # it has ended
         readers = [threading.Thread(target=self.keep, args=(pipe, self.logs[stream]), daemon=True)
                    for stream, pipe in (("stdout", self.process.stdout), ("stderr", self.process.stderr))]
         for reader in readers:
