@@ -35,6 +35,7 @@ var (
 	readyWithin  = 30 * time.Second
 	answerWithin = 5 * time.Second
 	endsWithin   = 20 * time.Second
+	allWithin    = 2 * time.Minute
 )
 
 // Container is one that was started to serve runs.
@@ -58,11 +59,13 @@ type hearing struct {
 // Hold tells what of the contract a container keeps. It gives it runs without configuration, which have to fail. What does not hold
 // is a finding; after the first, no more is asked that depends on it. The end of ctx ends the hearing.
 func Hold(ctx context.Context, of Container) []openflow.Finding {
-	transport := &http.Transport{MaxResponseHeaderBytes: mostHeader, DisableCompression: true}
-	defer transport.CloseIdleConnections()
+	// A connection for each call: one that a container has closed meanwhile is no answer to a call that is not repeated.
+	transport := &http.Transport{MaxResponseHeaderBytes: mostHeader, DisableCompression: true, DisableKeepAlives: true}
 	h := &hearing{of: of, http: &http.Client{
 		Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	limited, cancel := context.WithTimeout(ctx, allWithin)
+	defer cancel()
 	for _, point := range []struct {
 		name  string
 		holds string
@@ -78,9 +81,12 @@ func Hold(ctx context.Context, of Container) []openflow.Finding {
 		{"forgets a run", "it forgets one that has ended, and none that it does not have", h.forget},
 		{"goes on", "runs that fail leave it as it was", h.goesOn},
 	} {
-		err := point.ask(ctx)
+		err := point.ask(limited)
 		if ctx.Err() != nil {
 			return h.found
+		}
+		if limited.Err() != nil {
+			err = fmt.Errorf("it is too slow: %s are allowed for all answers", allWithin)
 		}
 		if err != nil {
 			h.found = append(h.found, openflow.Finding{Check: point.name, Verdict: openflow.VerdictFail, Detail: openflow.Heard(err.Error()), Remedy: remedy})
@@ -96,10 +102,17 @@ func (h *hearing) ready(ctx context.Context) error {
 	defer cancel()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	why := fmt.Errorf("it has not answered")
 	for {
 		code, _, err := h.call(limited, h.of.Key, http.MethodGet, "/v1/ready", nil)
-		if err == nil && code == http.StatusOK {
+		switch {
+		case err == nil && code == http.StatusOK:
 			return nil
+		case limited.Err() != nil: // what the last call says is that its time is over
+		case err != nil:
+			why = err
+		default:
+			why = fmt.Errorf("GET /v1/ready is answered with %d", code)
 		}
 		if h.of.Gone != nil && h.of.Gone(limited) {
 			return fmt.Errorf("it has ended before it was ready")
@@ -107,10 +120,7 @@ func (h *hearing) ready(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-limited.Done():
-			if err == nil {
-				err = fmt.Errorf("GET /v1/ready is answered with %d", code)
-			}
-			return fmt.Errorf("it is not ready after %s: %w", readyWithin, err)
+			return fmt.Errorf("it is not ready after %s: %w", readyWithin, why)
 		}
 	}
 }

@@ -149,6 +149,15 @@ func TestEachPointIsHeld(t *testing.T) {
 			}
 		})
 	}
+	usual := allWithin
+	t.Cleanup(func() { allWithin = usual })
+	allWithin = 10 * time.Millisecond
+	found := Hold(t.Context(), serve(t, fails, func(usual http.Handler) http.Handler {
+		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	}))
+	require.Len(t, found, 1)
+	require.Contains(t, found[0].Detail, "it is too slow: 10ms are allowed for all answers")
+	allWithin = usual
 	require.Equal(t, "serves", Hold(t.Context(), Container{Address: "127.0.0.1:1", Key: "x"})[0].Check)
 }
 

@@ -19,7 +19,6 @@ import (
 	"openflow/description/interop"
 	"openflow/runtime/driver"
 	"openflow/site/jobcheck"
-	"openflow/site/programs"
 )
 
 // What a program may take to describe itself. It is believed to be hostile.
@@ -50,8 +49,6 @@ type Machine interface {
 	Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error)
 	// Ready brings what a provider's runs are started with to where they are, unless it is there. That may take long.
 	Ready(ctx context.Context, r openflow.ProviderRecord) (image string, err error)
-	// Lodge starts a resident container of a provider; see programs.Programs.
-	Lodge(ctx context.Context, r openflow.ProviderRecord) (*programs.Lodging, error)
 	// Ask runs a provider's program with these arguments where its runs do, isolated as they are; see programs.Programs.
 	Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error)
 }

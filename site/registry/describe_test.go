@@ -40,10 +40,6 @@ func (here) Ask(ctx context.Context, r openflow.ProviderRecord, most int, args .
 	return driver.AskHere(ctx, driver.Question{Image: r.Place, Command: args, Most: most})
 }
 
-func (here) Lodge(context.Context, openflow.ProviderRecord) (*programs.Lodging, error) {
-	return nil, openflow.Errorf(openflow.CodeUnimplemented, "no resident containers")
-}
-
 // bringing is a machine on which the time for answers must begin once a program has been brought.
 type bringing struct {
 	here

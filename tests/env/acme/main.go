@@ -37,7 +37,11 @@ func protocols() []openflow.Protocol {
 type params struct {
 	Word  string `json:"word"    required:"true" doc:"what is said"`
 	While string `json:"while"                  doc:"a file on whose end it waits before that"`
+	Take  int    `json:"take"  min:"0" max:"65536" doc:"MiB of memory that it takes first"`
 }
+
+// taken is what a run has taken of the memory.
+var taken [][]byte
 
 func greet(ctx context.Context, t *component.Task) error {
 	for _, p := range t.Parties() {
@@ -62,6 +66,13 @@ func say(ctx context.Context, t *component.Task) error {
 	var p params
 	if err := t.Parameters(&p); err != nil {
 		return err
+	}
+	for range p.Take {
+		block := make([]byte, 1<<20)
+		for i := 0; i < len(block); i += 4 << 10 {
+			block[i] = 1 // memory that is only reserved counts for nothing
+		}
+		taken = append(taken, block)
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -98,6 +98,11 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-B", os.path.abspath(__file__), "run"], env={**base, "TMPDIR": self.folder, **environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        try:
+            with open("/proc/%d/oom_score_adj" % self.process.pid, "w") as first_to_die:
+                first_to_die.write("1000")  # where memory runs out, the kernel ends a run and not the server
+        except OSError:
+            pass  # it has ended
         readers = [threading.Thread(target=self.keep, args=(pipe, self.logs[stream]), daemon=True)
                    for stream, pipe in (("stdout", self.process.stdout), ("stderr", self.process.stderr))]
         for reader in readers:
@@ -166,10 +171,14 @@ class Residence(http.server.BaseHTTPRequestHandler):
 
     def handle_call(self):
         length = int(self.headers.get("Content-Length") or 0)
-        if not hmac.compare_digest(self.headers.get("Authorization", ""), "Bearer " + os.environ["OPENFLOW_SERVE_KEY"]) or length > 1 << 20:
-            self.close_connection = True  # what else it sends is not read
+        if length > 1 << 20:
+            self.close_connection = True  # what it sends is not read
+            return self.answer(413)
+        text = self.rfile.read(length)
+        said = self.headers.get("Authorization", "").encode("latin-1", "replace")
+        if not hmac.compare_digest(said, ("Bearer " + os.environ["OPENFLOW_SERVE_KEY"]).encode()):
             return self.answer(401)
-        body = json.loads(self.rfile.read(length) or b"{}")
+        body = json.loads(text or b"{}")
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         known = re.fullmatch(r"/v1/runs/([A-Za-z0-9_.-]{1,128})(/log|/stop)?", url.path)
