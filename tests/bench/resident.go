@@ -87,7 +87,7 @@ func staying(ctx context.Context, o options, dir, program string, runtime driver
 		return err
 	}
 	for _, n := range p.Nodes {
-		if _, e := n.Client().RegisterProvider(ctx, sdk.Registration{Place: program}); e != nil {
+		if _, e := n.Client().RegisterProvider(ctx, sdk.Registration{Name: "acme", Place: program}); e != nil {
 			err = errors.Join(err, e)
 		}
 	}
