@@ -104,6 +104,7 @@ func TestPartyTellsWhatItSpeaks(t *testing.T) {
 	s := newSite(t)
 	s.Components = speaks{}
 	d := dag()
+	d.Conf.AutoRetries = 1
 	d.Tasks = append(d.Tasks, openflow.Task{Name: "alone", Component: "lr", Parties: []openflow.Party{host}})
 	order := openflow.JobOrder{Key: jobKey("1", host), DAG: d}
 	for range 2 {

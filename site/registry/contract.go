@@ -77,8 +77,9 @@ func (g *Registry) Hold(ctx context.Context, n Registration) ([]openflow.Finding
 		return h.list, ctx.Err()
 	}
 	p, err := g.questions(r, img, n)
+	var said []openflow.ComponentRecord
 	if err == nil {
-		err = g.describes(ctx, h, p, n)
+		said, err = g.describes(ctx, h, p, n)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -90,6 +91,7 @@ func (g *Registry) Hold(ctx context.Context, n Registration) ([]openflow.Finding
 	if r.Kind == openflow.ProviderProgram || len(img.Entrypoint) > 0 {
 		p.refuses(ctx, h)
 	}
+	p.checkProbes(ctx, h, g, said)
 	return h.list, ctx.Err()
 }
 
@@ -126,10 +128,10 @@ func (h *held) image(img driver.Image) {
 }
 
 // describes asks twice. An error is why it does not describe itself.
-func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registration) error {
+func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registration) ([]openflow.ComponentRecord, error) {
 	said, err := p.all(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	names := make([]string, len(said.Components))
 	for i, c := range said.Components {
@@ -139,7 +141,7 @@ func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registra
 	h.ok("description", "as nobody, without a network, on a read-only root: %s", openflow.Line(strings.Join(names, ", ")))
 	again, err := p.all(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if what := differs(said, again); what != "" {
 		h.fail("same answers", "%s in another way when it is asked a second time", what)
@@ -149,7 +151,7 @@ func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registra
 	of := p.of
 	of.Name, of.Version = said.Provider.Name, said.Provider.Version
 	h.judge("provider", g.believe(ctx, n, of), of.Ref().String())
-	return nil
+	return said.Components, nil
 }
 
 // refuses runs it with what it must not take: a command and a component that there are not, and a run without configuration.
