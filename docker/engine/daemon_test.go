@@ -75,6 +75,9 @@ func (w *wire) mend() {
 func (w *wire) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.listener == nil {
+		return
+	}
 	_ = w.listener.Close()
 	w.listener = nil
 	for _, c := range w.conns {

@@ -25,6 +25,7 @@ import (
 const (
 	maxEntries  = 20_000
 	maxDocument = 4 << 20   // bytes of one JSON document in it
+	maxValues   = 100_000   // that such a document has
 	maxLayers   = 127       // what the daemon's file systems take
 	maxUnpacked = 128 << 30 // bytes of all layers
 	maxIndices  = 4         // indices within each other
@@ -157,7 +158,14 @@ func (a *Archive) document(name string) ([]byte, error) {
 	if p.size > maxDocument {
 		return nil, fmt.Errorf("its %q has %d bytes, more than %d", openflow.Cut(name, 200), p.size, maxDocument)
 	}
-	return io.ReadAll(a.open(p))
+	text, err := io.ReadAll(a.open(p))
+	if err == nil {
+		err = openflow.BoundedJSON(text, maxValues)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("its %q: %w", openflow.Cut(name, 200), err)
+	}
+	return text, nil
 }
 
 // readSaved follows manifest.json of docker save.

@@ -5,14 +5,17 @@ import (
 	"time"
 )
 
-// Residency says that a run may share a container with others; see docs/spec/algorithm-image.md §12.
+// Residency says that a run may share a container with others; see algorithm-image §12.
 type Residency struct {
-	Group string        // of runs that may share one: those of one component, image, limits and grants
-	Shown string        // the component and its provider, for people
-	Spec  Spec          // of the container that serves them, less its name and what it is told
-	Runs  int           // that one container serves at once
-	Most  int           // containers
-	Idle  time.Duration // how long a container stays without a run
+	Group  string // of runs that may share one: those of one component, image, limits and grants
+	Shown  string // the component and its provider, for people
+	Labels map[string]string
+	Image  string // of the container that serves them
+	Limits Limits // of that container
+	Grants Grants
+	Runs   int           // that one container serves at once
+	Most   int           // containers
+	Idle   time.Duration // how long a container stays without a run
 }
 
 // Residence is what a runtime can do whose containers may serve many runs. A [Host] without it gives each run its own.

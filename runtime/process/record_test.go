@@ -9,5 +9,5 @@ import (
 
 func TestRecordOfAContainer(t *testing.T) {
 	documenttest.Tagged(t, reflect.TypeFor[record]())
-	documenttest.RoundTrip(t, specificationOf, specification.decode)
+	documenttest.RoundTrip(t, specificationOf, specification.decode, "Resident") // a process serves one run
 }

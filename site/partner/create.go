@@ -35,11 +35,11 @@ func (s *Service) spoken(ctx context.Context, o openflow.JobOrder) ([]openflow.S
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
-	return s.Components.Spoken(ctx, slices.DeleteFunc(tasks, func(t openflow.TaskRecord) bool { return !together(t.Spec) }))
+	return s.Components.Spoken(ctx, slices.DeleteFunc(tasks, func(t openflow.TaskRecord) bool { return !ofSeveral(t.Spec) }))
 }
 
-// together reports whether several parties run a task.
-func together(t openflow.TaskSpec) bool { return len(t.Parties) > 1 }
+// ofSeveral reports whether several parties run a task.
+func ofSeveral(t openflow.TaskSpec) bool { return len(t.Parties) > 1 }
 
 // createJob checks what the job wants of this site, records it, and pins what it reads here; nothing runs. All mistakes
 // come in one answer. A repeat is answered as the first time, also when a name stands for something else meanwhile.
@@ -263,7 +263,7 @@ func (s *Service) records(
 			SyncType: conf.SyncType, Component: spec.Component, Provider: providers[i].Provider, Status: openflow.TaskWaiting,
 			PartyStatus: openflow.TaskWaiting, Spec: spec,
 		}
-		if speaks := providers[i].Protocols; together(spec) && len(speaks) > 0 {
+		if speaks := providers[i].Protocols; ofSeveral(spec) && len(speaks) > 0 {
 			t.Protocol = speaks[0] // the scheduler says it if it is to be another one
 		}
 		s.size(&t, job.Cores, said)

@@ -130,6 +130,7 @@ func TestPartyTellsWhatItSpeaks(t *testing.T) {
 	require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Status: openflow.JobRunning}))
 	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: lr, Protocol: other}))
 	require.Equal(t, other, s.task(lr).Protocol)
+	s.ends(lr, openflow.TaskFailed)
 	again := lr
 	again.Version = 1
 	require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Tasks: []openflow.TaskUpdate{{Key: again, Status: openflow.TaskWaiting}}}))

@@ -30,9 +30,9 @@ type Registration struct {
 
 // Register registers a program or an image, for as long as it stays as it is. It is run to describe itself where its tasks will
 // run, and isolated as they are; twice, because a description that changes says nothing. The same again changes nothing. Errors:
-// CodeInvalid (what is named, what it says, or the dialect), CodeConflict (the provider has something else in that version, or
-// this in another dialect, or it described itself otherwise), CodePermission (nothing would isolate it), CodeNotFound and
-// CodeUnavailable (the image cannot be had).
+// CodeInvalid (what is named, what it says, or the dialect); CodePermission (nothing would isolate it); CodeNotFound and
+// CodeUnavailable (the image cannot be had). CodeConflict: the provider has something else in that version, or this in another
+// dialect, or it described itself otherwise.
 func (g *Registry) Register(ctx context.Context, n Registration) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
 	r, said, papers, err := g.examine(ctx, n)
 	if err != nil {

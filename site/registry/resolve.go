@@ -95,17 +95,17 @@ func (o offers) resolve(name string, w wish) (openflow.ProviderRef, error) {
 	preferred := func(p openflow.ProviderRef) bool { return p == o.defaults[name] }
 	for _, prefer := range []func(openflow.ProviderRef) bool{preferred, func(p openflow.ProviderRef) bool { return p == o.builtIn }} {
 		if i := slices.IndexFunc(fit, prefer); i >= 0 {
-			return o.here(fit[i]), nil
+			return o.onDevice(fit[i]), nil
 		}
 	}
 	if newest := newestOfEach(fit); len(newest) == 1 {
-		return o.here(newest[0]), nil
+		return o.onDevice(newest[0]), nil
 	}
 	return openflow.ProviderRef{}, o.unresolved(name, w, fit, wanted)
 }
 
-// here is a provider on the site's device.
-func (o offers) here(p openflow.ProviderRef) openflow.ProviderRef {
+// onDevice is a provider on the site's device.
+func (o offers) onDevice(p openflow.ProviderRef) openflow.ProviderRef {
 	p.Device = o.device
 	return p
 }

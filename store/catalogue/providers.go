@@ -107,18 +107,18 @@ func same(ctx context.Context, t *tx, p openflow.ProviderRecord, components []op
 		}
 		have, err := decodeComponent(r)
 		if known++; err == nil && said[r.Name] != string(have.Description) {
-			err = otherwise(p.Ref(), r.Name)
+			err = describedAnew(p.Ref(), r.Name)
 		}
 		return err
 	}, p.Name, p.Version)
 	if err == nil && known != len(components) {
-		err = otherwise(p.Ref(), "")
+		err = describedAnew(p.Ref(), "")
 	}
 	return err
 }
 
-// otherwise is that a provider describes itself, or one component, in another way than before. Errors: CodeConflict.
-func otherwise(p openflow.ProviderRef, component string) error {
+// describedAnew is that a provider describes itself, or one component, in another way than before. Errors: CodeConflict.
+func describedAnew(p openflow.ProviderRef, component string) error {
 	what := "its components"
 	if component != "" {
 		what = "component \"" + component + "\""

@@ -116,8 +116,8 @@ var above = []string{"dialect", "server", "sdk", "cli", "node", "cmd", "examples
 var core = []string{".", "site", "activities", "workflows", "worker", "runtime", "docker", "store"}
 
 // callers of the core know the contract of dialects, and no dialect: they find the one that a peer's record names. A worker's
-// client reads the envelope of its node's answers.
-var callers = []string{"site/peers", "site/doctor/examine", "worker/client"}
+// client reads the envelope of its node's answers, and the registry reads descriptions, counted as on the wire.
+var callers = []string{"site/peers", "site/doctor/examine", "site/registry", "worker/client"}
 
 // TestTheCoreKnowsNoDialect holds that a dialect is added without a change of the core: not even what the core imports
 // knows one. Tables and their plain text are data, not dialects.

@@ -34,6 +34,7 @@ var readers = map[string]string{
 	"node/home":              "its own file",
 	"runtime/process":        "its own files",
 	"docker/engine":          "answers of the Docker daemon",
+	"docker/image":           "documents of archives, counted by openflow.BoundedJSON",
 	"temporal/embedded":      "its own files",
 	"site/policy":            "the operator's own file",
 	"cmd/openflow/settings":  "the operator's own file",

@@ -14,7 +14,7 @@ import (
 func TestChangelogIsOfThisRelease(t *testing.T) {
 	text, err := os.ReadFile("../../CHANGELOG.md")
 	require.NoError(t, err)
-	newest := regexp.MustCompile(`(?m)^## (\S+)`).FindSubmatch(text)
+	newest := regexp.MustCompile(`(?m)^## (\d\S*)`).FindSubmatch(text)
 	require.NotNil(t, newest)
 	require.Equal(t, openflow.Release, string(newest[1]))
 }

