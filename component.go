@@ -22,6 +22,7 @@ type ComponentRecord struct {
 	Declared    bool       // its description names them; otherwise they are OwnProtocol
 	Way         Way
 	Probes      []ComponentProbe // at most one of each kind, in the order of their kinds
+	Runs        int              // of a resident one: how many one container serves at once
 	Form        string           // of the description, such as fate or interop
 	Warnings    []string         // what of the description is ignored, or was made up for
 	Description json.RawMessage  // as it was given, without blanks
@@ -76,6 +77,12 @@ type Way string
 const (
 	WayTask     Way = "container per task"
 	WayResident Way = "resident"
+)
+
+// How many runs one resident container serves at once where its component does not say, and at most.
+const (
+	UsualRuns = 8
+	MostRuns  = 64
 )
 
 // Protocol is how the programs of a task's parties talk to each other. Programs of different authors and versions can run one

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 
@@ -89,7 +90,7 @@ func component(w io.Writer, c wire.Component) {
 	line(w, "roles", words(c.Roles))
 	line(w, "stages", words(c.Stages))
 	line(w, "speaks", spoken(c.Protocols))
-	line(w, "runs on", c.Runtime+", "+string(c.Way))
+	line(w, "runs on", c.Runtime+", "+way(c))
 	for _, p := range c.Probes {
 		line(w, "asked", string(p.Kind), p.String())
 	}
@@ -108,6 +109,14 @@ func component(w io.Writer, c wire.Component) {
 	for _, text := range c.Warnings {
 		line(w, "warning", text)
 	}
+}
+
+// way is how the runs of a component get their containers.
+func way(c wire.Component) string {
+	if c.Runs == 0 {
+		return string(c.Way)
+	}
+	return fmt.Sprintf("%s, %d runs at once in each container", c.Way, c.Runs)
 }
 
 func words[T ~string](list []T) string {

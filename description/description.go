@@ -9,6 +9,7 @@ package description
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -211,9 +212,14 @@ func (r *Reading) complete(c *openflow.ComponentRecord) {
 	r.artifacts("outputs", c.Outputs)
 	r.refer(*c)
 	switch c.Way {
-	case "":
+	case openflow.WayResident:
+		c.Runs = cmp.Or(c.Runs, openflow.UsualRuns)
+	case "", openflow.WayTask:
 		c.Way = openflow.WayTask
-	case openflow.WayTask, openflow.WayResident:
+		if c.Runs > 0 {
+			r.Warn("resident says how many runs one container serves, and the way of this component is a %s; it is ignored", c.Way)
+		}
+		c.Runs = 0
 	default:
 		r.Fail("has a way that there is not: %q; want %q or %q", openflow.Cut(string(c.Way), 80), openflow.WayTask, openflow.WayResident)
 	}
@@ -441,6 +447,17 @@ func (o *Object) Count(key string, most int) int {
 		o.Fail("has no whole number from 0 to %d in %s", most, o.at(key))
 	}
 	return n
+}
+
+// Residents is a member that says how many runs a resident container serves at once; 0 where it says nothing.
+func (o *Object) Residents(key string) int {
+	in := o.Object(key)
+	runs := in.Count("runs", openflow.MostRuns)
+	if runs == 0 && in.Any("runs") != nil {
+		o.Fail("has no whole number from 1 to %d in %s", openflow.MostRuns, in.at("runs"))
+	}
+	in.Without()
+	return runs
 }
 
 // Object is a member that is an object; an empty one where there is none.

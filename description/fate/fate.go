@@ -1,5 +1,5 @@
 // Package fate reads FATE's component specification, in which our own kit describes components too. Ours in it are needs,
-// protocols, way and probes, alike of a parameter, and labelled, label_name and like of an artifact.
+// protocols, way, resident and probes, alike of a parameter, and labelled, label_name and like of an artifact.
 //
 // Spec: fate-components §1.1, §1.2, fate-flow-api §3.11.
 package fate
@@ -42,7 +42,7 @@ func (Form) Read(r *description.Reading, document *description.Object) openflow.
 	o := document.Object("component")
 	c := openflow.ComponentRecord{
 		Name: o.Text("name"), Provider: openflow.ProviderRef{Name: o.Text("provider"), Version: o.Text("version")},
-		Summary: o.Text("description"), Roles: o.Roles("roles"), Way: openflow.Way(o.Text("way")),
+		Summary: o.Text("description"), Roles: o.Roles("roles"), Way: openflow.Way(o.Text("way")), Runs: o.Residents("resident"),
 	}
 	if len(c.Roles) == 0 {
 		c.Roles = roles

@@ -123,6 +123,38 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
+func TestWays(t *testing.T) {
+	for name, tc := range map[string]struct {
+		raw  string
+		way  openflow.Way
+		runs int
+		warn string
+	}{
+		"nothing is said":  {with(""), openflow.WayTask, 0, ""},
+		"a container each": {with(`,"way":"container per task"`), openflow.WayTask, 0, ""},
+		"resident":         {with(`,"way":"resident"`), openflow.WayResident, 8, ""},
+		"three at once":    {with(`,"way":"resident","resident":{"runs":3}`), openflow.WayResident, 3, ""},
+		"as many as may":   {with(`,"way":"resident","resident":{"runs":64}`), openflow.WayResident, 64, ""},
+		"an empty object":  {with(`,"way":"resident","resident":{}`), openflow.WayResident, 8, ""},
+		"null":             {with(`,"way":"resident","resident":{"runs":null}`), openflow.WayResident, 8, ""},
+		"of no resident":   {with(`,"resident":{"runs":3}`), openflow.WayTask, 0, "it is ignored"},
+		"of tomorrow":      {with(`,"way":"resident","resident":{"colour":1}`), openflow.WayResident, 8, "component.resident.colour is not known here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := read(tc.raw)
+			require.NoError(t, err)
+			require.Equal(t, tc.way, c.Way)
+			require.Equal(t, tc.runs, c.Runs)
+			if tc.warn == "" {
+				require.Empty(t, c.Warnings)
+				return
+			}
+			require.Len(t, c.Warnings, 1)
+			require.Contains(t, c.Warnings[0], tc.warn)
+		})
+	}
+}
+
 func TestWrongDescriptionsAreRefused(t *testing.T) {
 	many := func(n int, one string) string { return strings.TrimSuffix(strings.Repeat(one+",", n), ",") }
 	for name, tc := range map[string]struct{ raw, says string }{
@@ -142,6 +174,10 @@ func TestWrongDescriptionsAreRefused(t *testing.T) {
 		"neither true nor false":    {with(`,"parameters":{"p":{"optional":"maybe"}}`), "neither true nor false in component.parameters.p.optional"},
 		"parameters as a list":      {with(`,"parameters":[]`), "no object in component.parameters"},
 		"a way that there is not":   {with(`,"way":"by foot"`), `a way that there is not: "by foot"`},
+		"no runs at once":           {with(`,"way":"resident","resident":{"runs":0}`), "no whole number from 1 to 64 in component.resident.runs"},
+		"65 runs at once":           {with(`,"way":"resident","resident":{"runs":65}`), "no whole number from 0 to 64 in component.resident.runs"},
+		"some runs at once":         {with(`,"way":"resident","resident":{"runs":"some"}`), "component.resident.runs"},
+		"resident as a number":      {with(`,"way":"resident","resident":8`), "no object in component.resident"},
 		"nine protocols":            {with(`,"protocols":[` + many(9, `{"name":"p","version":"1"}`) + `]`), "9 protocols are named"},
 		"a protocol twice":          {with(`,"protocols":[` + many(2, `{"name":"p","version":"1"}`) + `]`), "protocol p@1 is named twice"},
 		"a protocol without a name": {with(`,"protocols":[{"version":"1"}]`), "cannot be a protocol"},

@@ -30,6 +30,7 @@ func (Form) Read(r *description.Reading, o *description.Object) openflow.Compone
 	c := openflow.ComponentRecord{
 		Name: o.Text("componentName"), Title: o.Text("title"), Summary: o.Text("description"), Roles: o.Roles("roleList"), Stages: stage,
 		Provider: openflow.ProviderRef{Name: o.Text("provider"), Version: o.Text("version")}, Way: openflow.Way(o.Text("way")),
+		Runs: o.Residents("resident"),
 	}
 	if len(c.Roles) == 0 {
 		r.Fail("names no role in roleList")

@@ -41,6 +41,13 @@ func parameter(t *testing.T, c openflow.ComponentRecord, name string) openflow.C
 	return openflow.ComponentParameter{}
 }
 
+func TestAResidentComponent(t *testing.T) {
+	c, err := read([]byte(`{"componentName":"a","provider":"acme","version":"1","roleList":["guest"],"way":"resident","resident":{"runs":2}}`))
+	require.NoError(t, err)
+	require.Equal(t, openflow.WayResident, c.Way)
+	require.Equal(t, 2, c.Runs)
+}
+
 // Spec: interop-component §2.5.
 func TestTheStandardsExamples(t *testing.T) {
 	c, err := read(file(t, "psi.json"))

@@ -16,7 +16,7 @@ import (
 )
 
 // FirewallBase closes what Docker leaves open: containers of this node's network reach TCP port on the gateway and
-// nothing else of the host, whatever listens there. The rules are a chain of their own, entered from INPUT for packets
+// nothing else of the host, whatever listens there. What this machine begins, they may answer. The rules are a chain of their own, entered from INPUT for packets
 // of this network's interface only; they stay until RemoveFirewall or a reboot, and writing them again, also with
 // another port, replaces them. The network is created if missing.
 //
@@ -30,13 +30,14 @@ func (r *Runtime) FirewallBase(ctx context.Context, port int) error {
 	f := firewall{chain: "OPENFLOW-" + shortHash(r.name), device: b.device}
 	rule := accepts(b, port)
 	if err := f.usable(); err != nil {
-		return err.WithHint("as root: iptables -I INPUT -i %s -j DROP && iptables -I INPUT -i %s %s", b.device, b.device, rule)
+		return err.WithHint("as root: iptables -I INPUT -i %s -j DROP && iptables -I INPUT -i %s %s && iptables -I INPUT -i %s %s",
+			b.device, b.device, rule, b.device, acceptsAnswers)
 	}
 	if err := f.visible(); err != nil {
 		return err
 	}
 	// In one transaction: at no moment is the chain there and open.
-	script := fmt.Sprintf("*filter\n:%s - [0:0]\n-A %s %s\n-A %s -j DROP\nCOMMIT\n", f.chain, f.chain, rule, f.chain)
+	script := fmt.Sprintf("*filter\n:%s - [0:0]\n%s\nCOMMIT\n", f.chain, strings.Join(f.rules(b, port), "\n"))
 	if err := f.run(ctx, script, "iptables-restore", "-w", "--noflush"); err != nil {
 		return err
 	}
@@ -46,7 +47,16 @@ func (r *Runtime) FirewallBase(ctx context.Context, port int) error {
 	return f.closeIPv6(ctx)
 }
 
-// accepts is the one rule that lets packets of a node's containers in.
+// rules are those of the chain: what a node's containers may begin, what they may answer, and nothing else.
+func (f firewall) rules(b bridge, port int) []string {
+	return []string{"-A " + f.chain + " " + accepts(b, port), "-A " + f.chain + " " + acceptsAnswers, "-A " + f.chain + " -j DROP"}
+}
+
+// acceptsAnswers lets in what belongs to a connection that this machine has begun. The direction is said too: a connection that
+// a container has begun is established as well, where it was before the rules.
+const acceptsAnswers = "-p tcp -m conntrack --ctstate ESTABLISHED --ctdir REPLY -j ACCEPT"
+
+// accepts lets in what a node's containers may begin.
 func accepts(b bridge, port int) string {
 	return fmt.Sprintf("-d %s/32 -p tcp -m tcp --dport %d -j ACCEPT", b.gateway, port)
 }
@@ -81,7 +91,7 @@ func (r *Runtime) Firewalled(ctx context.Context, port int) error {
 	if err != nil {
 		return err
 	}
-	if want := []string{"-A " + f.chain + " " + accepts(b, port), "-A " + f.chain + " -j DROP"}; !slices.Equal(chain, want) {
+	if !slices.Equal(chain, f.rules(b, port)) {
 		return openflow.Errorf(openflow.CodeConflict, "firewall of %s: somebody has changed its rules: %s", f.device, strings.Join(chain, "; ")).
 			WithHint(rewrite)
 	}

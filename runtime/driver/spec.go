@@ -85,6 +85,11 @@ func NotFound(name string) error {
 	return openflow.Errorf(openflow.CodeNotFound, "container %q does not exist", name)
 }
 
+// NotRunning is the CodeConflict error for what only a running container can do.
+func NotRunning(name string) error {
+	return openflow.Errorf(openflow.CodeConflict, "container %q does not run", name)
+}
+
 // Running is the CodeConflict error of a Remove that finds its container running.
 func Running(name string) error {
 	return openflow.Errorf(openflow.CodeConflict, "container %q is running", name).WithHint("stop it first")

@@ -56,6 +56,9 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 	if err := m.fault("start", name, c.plan.StartErr); err != nil {
 		return err
 	}
+	if err := c.listen(); err != nil {
+		return err
+	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the program outlives the call
 	c.term = cancel
 	c.change(func(s *driver.Status) { s.State, s.Started = driver.StateRunning, time.Now() })

@@ -2,13 +2,16 @@
 //
 // A container is a [Plan], chosen per Spec by the function given to [New]: Go code to run, or an outcome, or a fault at
 // one of the steps. It obeys the whole contract and passes runtime/runtimetest, including adoption: [Runtime.Reopen] is
-// what a restarted node would see. It enforces no limits and isolates nothing.
+// what a restarted node would see. It enforces no limits and isolates nothing. A container with the argument "serve" is
+// resident: it answers over HTTP, as docs/spec/algorithm-image.md §12 says.
 package fake
 
 import (
 	"bytes"
 	"context"
 	"io"
+	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -38,6 +41,12 @@ type Plan struct {
 	EnsureErr, StartErr, WaitErr, LogsErr, RemoveErr error
 	// LoseReplies makes the first Ensure, Start, Stop and Remove take effect and report CodeUnavailable all the same.
 	LoseReplies bool
+
+	// A container with the argument "serve" serves runs, and its plan says how. Each run has a plan of its own: what the plan
+	// makes of the ID as the name, the image, and the variables of the run. Kill ends such a container as no one has asked for.
+	Serves  int                                   // runs at once; 0: as many as usual
+	Handler func(usual http.Handler) http.Handler // answers in the place of the usual answers; nil: those
+	Execute Program                               // what a command comes to that is run in a container; nil: it ends with 0
 }
 
 // Runtime is the fake. Create it with New.
@@ -97,6 +106,8 @@ type container struct {
 	killed  chan struct{}      // closed by Stop after its grace
 	stdout  *output
 	stderr  *output
+
+	listener net.Listener // of a resident one, since Start
 }
 
 // change wakes the waiters.

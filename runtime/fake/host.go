@@ -24,6 +24,8 @@ type Opener struct {
 	Resources openflow.Resources
 	// Exposed says that it isolates nothing, as processes do.
 	Exposed bool
+	// Single has it give each run a container of its own: it has no resident ones.
+	Single bool
 	// Away is why it cannot be used here; nil: it can.
 	Away error
 }
@@ -49,7 +51,11 @@ func (o Opener) Open(_ context.Context, with driver.Options) (driver.Host, error
 	if o.Containers == nil {
 		o.Containers = New(nil)
 	}
-	return host{&Runtime{o.Containers.m, with.Node}, o}, nil
+	h := host{&Runtime{o.Containers.m, with.Node}, o}
+	if o.Single {
+		return struct{ driver.Host }{h}, nil
+	}
+	return h, nil
 }
 
 // Probe implements driver.Opener.
@@ -92,7 +98,9 @@ func (m *machine) discard(node string) (n int) {
 	return n
 }
 
-// host implements driver.Host.
+var _ driver.Residence = host{}
+
+// host implements driver.Host, and driver.Residence.
 type host struct {
 	*Runtime
 	opener Opener
@@ -119,10 +127,15 @@ func (h host) Ask(ctx context.Context, q driver.Question) (driver.Answer, error)
 	if plan.Run == nil {
 		return driver.Answer{ExitCode: plan.ExitCode}, nil
 	}
+	return hear(ctx, q, plan.Run, spec)
+}
+
+// hear runs a program to its end, or to the moment when it has said too much.
+func hear(ctx context.Context, q driver.Question, run Program, spec driver.Spec) (driver.Answer, error) {
 	limited, enough := context.WithCancel(ctx)
 	defer enough()
 	heard, ended := driver.NewHearing(q, enough), make(chan int, 1)
-	go func() { ended <- plan.Run(limited, spec, &heard.Text, &heard.Complaint) }()
+	go func() { ended <- run(limited, spec, &heard.Text, &heard.Complaint) }()
 	select {
 	case code := <-ended:
 		return heard.Answer(code), nil

@@ -18,11 +18,20 @@ const (
 func (m *machine) supervise(term context.Context, cancel context.CancelFunc, c *container) {
 	defer cancel()
 	ended := make(chan int, 1)
-	go func() { ended <- c.play(term) }()
+	go func() {
+		if c.listener != nil {
+			ended <- m.serve(term, c)
+			return
+		}
+		ended <- c.plan.play(term, c.killed, c.spec, c.stdout, c.stderr)
+	}()
 	code := exitKilled
 	select {
 	case code = <-ended:
 	case <-c.killed:
+		if c.listener != nil {
+			<-ended // nothing listens where nothing runs
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -37,25 +46,25 @@ func (m *machine) supervise(term context.Context, cancel context.CancelFunc, c *
 	})
 }
 
-// play is the container's program as the plan describes it.
-func (c *container) play(term context.Context) int {
-	if c.plan.IgnoreTERM {
+// play is the program of a container, or of a run in one, as the plan describes it.
+func (p Plan) play(term context.Context, killed <-chan struct{}, spec driver.Spec, stdout, stderr io.Writer) int {
+	if p.IgnoreTERM {
 		term = context.WithoutCancel(term)
 	}
-	_, _ = io.WriteString(c.stdout, c.plan.Stdout) // a buffer in memory takes everything
-	_, _ = io.WriteString(c.stderr, c.plan.Stderr)
-	code := c.plan.ExitCode
-	if c.plan.Run != nil {
-		code = c.plan.Run(term, c.spec, c.stdout, c.stderr)
+	_, _ = io.WriteString(stdout, p.Stdout) // a buffer in memory takes everything
+	_, _ = io.WriteString(stderr, p.Stderr)
+	code := p.ExitCode
+	if p.Run != nil {
+		code = p.Run(term, spec, stdout, stderr)
 	}
-	if c.plan.Delay > 0 {
-		timer := time.NewTimer(c.plan.Delay)
+	if p.Delay > 0 {
+		timer := time.NewTimer(p.Delay)
 		defer timer.Stop()
-		if !until(term, c.killed, timer.C) {
+		if !until(term, killed, timer.C) {
 			return exitTerminated
 		}
 	}
-	if c.plan.Hold != nil && !until(term, c.killed, c.plan.Hold) {
+	if p.Hold != nil && !until(term, killed, p.Hold) {
 		return exitTerminated
 	}
 	return code

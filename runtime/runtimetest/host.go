@@ -53,6 +53,7 @@ func RunHost(t *testing.T, o driver.Opener, program string) {
 	testImages(ctx, t, h, program)
 	_, err = h.Confine(ctx, 4711)
 	require.NoError(t, err)
+	testResidence(ctx, t, h, image, with.Node)
 	require.NoError(t, h.Trim(ctx))
 
 	found := h.Examine(ctx)
@@ -92,6 +93,34 @@ func RunHost(t *testing.T, o driver.Opener, program string) {
 	removed, err = o.Vacate(ctx, with)
 	require.NoError(t, err)
 	require.Empty(t, removed, "nothing is left")
+}
+
+// testResidence wants a runtime that can have resident containers to tell those that run from others.
+func testResidence(ctx context.Context, t *testing.T, h driver.Host, image, node string) {
+	r, can := h.(driver.Residence)
+	if !can {
+		return
+	}
+	ask := func(name string, want openflow.Code) {
+		t.Helper()
+		_, err := r.Reach(ctx, name, 80)
+		require.Equal(t, want, openflow.CodeOf(err), "%v", err)
+		_, err = r.Execute(ctx, name, []string{"true"}, 100)
+		require.Equal(t, want, openflow.CodeOf(err), "%v", err)
+	}
+	s := driver.Spec{Name: "residence-" + node, Labels: map[string]string{"hosttest": node}, Image: image, Command: []string{"hang"}}
+	ask(s.Name, openflow.CodeNotFound)
+	_, err := h.Ensure(ctx, s)
+	require.NoError(t, err)
+	ask(s.Name, openflow.CodeConflict)
+	require.NoError(t, h.Start(ctx, s.Name))
+	at, err := r.Reach(ctx, s.Name, 80)
+	require.NoError(t, err)
+	_, err = netip.ParseAddrPort(at)
+	require.NoError(t, err, at)
+	require.NoError(t, h.Stop(ctx, s.Name, 0))
+	ask(s.Name, openflow.CodeConflict)
+	require.NoError(t, h.Remove(ctx, s.Name))
 }
 
 // testImages wants every runtime to tell an image that it lacks from one that it runs, and a program from an archive.

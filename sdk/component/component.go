@@ -28,6 +28,10 @@ type Component struct {
 	// Wishes are what its containers need beyond what all have. A site whose policy does not give that refuses the provider.
 	Wishes openflow.Wishes
 
+	// Resident is how many runs one container serves at once, 1 to 64, where one may serve many: it then stays for the next run,
+	// and each run is a process in it. 0: each run has a container of its own.
+	Resident int
+
 	Run func(context.Context, *Task) error
 }
 

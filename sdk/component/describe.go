@@ -30,6 +30,12 @@ type description struct {
 	Needs       []Need                                    `json:"needs,omitempty"`    // ours, like what follows
 	Protocols   []protocol                                `json:"protocols,omitzero"` // an empty list says more than none
 	Wishes      openflow.Wishes                           `json:"wishes,omitzero"`
+	Way         openflow.Way                              `json:"way,omitempty"`
+	Resident    resident                                  `json:"resident,omitzero"`
+}
+
+type resident struct {
+	Runs int `json:"runs"`
 }
 
 type protocol struct {
@@ -61,7 +67,7 @@ type artifactDescription struct {
 
 // Describe renders the document of a component of the program, as JSON, which is YAML. Errors: CodeNotFound (it has none of
 // that name), CodeInvalid (the provider's name or version cannot be one, or
-// what the component says that it speaks).
+// what the component says that it speaks, or its number of runs).
 //
 // Spec: fate-components §1.1, fate-flow-api §3.11.
 func (p Program) Describe(name string) ([]byte, error) {
@@ -78,6 +84,12 @@ func (p Program) Describe(name string) ([]byte, error) {
 		Name: c.Name, Description: c.Description, Provider: p.Provider, Version: p.Version, Labels: []string{}, Roles: c.Roles,
 		Parameters: c.describeParameters(), Inputs: c.describeArtifacts(c.Inputs), Outputs: c.describeArtifacts(c.Outputs),
 		Needs: c.Needs, Wishes: c.Wishes,
+	}
+	if c.Resident < 0 || c.Resident > openflow.MostRuns {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "component %q has %d runs in a resident container, want 0 to %d", name, c.Resident, openflow.MostRuns)
+	}
+	if c.Resident > 0 {
+		d.Way, d.Resident = openflow.WayResident, resident{c.Resident}
 	}
 	if c.Protocols != nil {
 		if err := openflow.CheckProtocols(c.Protocols); err != nil {

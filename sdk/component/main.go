@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/residence"
+	"openflow/residence/processes"
 )
 
 // The exit codes of a component's process.
@@ -37,8 +39,12 @@ type Program struct {
 }
 
 // Main is the main function of the program. It does not return. Arguments: none or "run" runs the task in the environment;
-// "desc --name NAME" prints a component's description; "list" prints the names.
+// "desc --name NAME" prints a component's description; "list" prints the names; "serve" serves runs of components that are
+// resident.
 func (p Program) Main() {
+	if err := processes.Settle(); err != nil {
+		fmt.Fprintln(os.Stderr, "this run is less apart from others than it should be:", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second signal ends a component that ignores the first
 	if cores, err := strconv.Atoi(os.Getenv("OPENFLOW_CORES")); err == nil && cores > 0 {
@@ -53,6 +59,8 @@ func (p Program) command(ctx context.Context, args []string, env func(string) st
 	switch {
 	case len(args) == 0 || len(args) == 1 && args[0] == "run":
 		return p.RunTo(ctx, stderr, env)
+	case len(args) == 1 && args[0] == residence.Argument:
+		return p.serve(ctx, env, newLog(env("OPENFLOW_LOG"), stderr))
 	case len(args) == 1 && args[0] == "list":
 		err = p.list(stdout)
 	case len(args) == 3 && args[0] == "desc" && args[1] == "--name":

@@ -27,6 +27,7 @@ type Component struct {
 	Since       *int64           `json:"since"`             // milliseconds since 1970
 	Way         openflow.Way     `json:"way"`
 	Probes      []Probe          `json:"probes,omitempty"` // by which it is asked whether it works
+	Runs        int              `json:"runs,omitempty"`   // of a resident one: how many one container serves at once
 	Parameters  []Parameter      `json:"parameters"`
 	Inputs      []Artifact       `json:"inputs"`
 	Outputs     []Artifact       `json:"outputs"`
@@ -105,7 +106,7 @@ func (p Probe) String() string {
 func EncodeComponent(c openflow.ComponentRecord, usual bool, runtime string) Component {
 	out := Component{
 		Name: c.Name, Provider: c.Provider.String(), Default: usual, Title: c.Title, Summary: c.Summary, Form: c.Form, Roles: c.Roles, Stages: c.Stages,
-		Protocols: EncodeProtocols(c.Protocols), Declared: c.Declared, Runtime: runtime, Way: c.Way,
+		Protocols: EncodeProtocols(c.Protocols), Declared: c.Declared, Runtime: runtime, Way: c.Way, Runs: c.Runs,
 		State: string(c.Standing.State), Reason: c.Standing.Reason, Machine: c.Standing.Machine, Since: Millis(c.Standing.Since),
 		Parameters: make([]Parameter, len(c.Parameters)),
 		Inputs:     artifacts(c.Inputs), Outputs: artifacts(c.Outputs), Warnings: c.Warnings, Description: c.Description,

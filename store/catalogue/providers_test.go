@@ -20,7 +20,7 @@ func provider(name, version string) (openflow.ProviderRecord, []openflow.Compone
 		{
 			Name: "psi", Provider: p.Ref(), Form: "fate", Title: "PSI", Roles: []openflow.Role{openflow.RoleGuest}, Stages: []openflow.Stage{openflow.StageDefault},
 			Parameters: []openflow.ComponentParameter{{Name: "curve", Optional: true, Default: json.Number("12"), Schema: json.RawMessage(`{"type":"integer"}`)}},
-			Protocols:  []openflow.Protocol{{Name: "acme/psi", Version: "1"}}, Declared: true, Way: openflow.WayTask,
+			Protocols:  []openflow.Protocol{{Name: "acme/psi", Version: "1"}}, Declared: true, Way: openflow.WayResident, Runs: 4,
 			Description: json.RawMessage(`{"component":{"name":"psi"}}`),
 		},
 		{Name: "scale", Provider: p.Ref(), Form: "interop", Description: json.RawMessage(`{"componentName":"scale"}`)},

@@ -28,6 +28,7 @@ var readers = map[string]string{
 	"site/osv":               "records, counted by openflow.BoundedJSON",
 	"site/sbom":              "lists of parts, counted by openflow.BoundedJSON",
 	"site/vetting":           "this node's own rows",
+	"residence":              "requests of the container's own node, counted by openflow.BoundedJSON",
 	"store/document":         "what this node keeps, and DAGs that have been read before",
 	"store/catalogue":        "its own rows, and cursors of a few values",
 	"store/events/redis":     "its own entries",

@@ -37,6 +37,8 @@ const dialTimeout = 2 * time.Second
 //	unprepared    print "ready", leave TERM to the Go runtime
 //	oom           take memory until stopped
 //	dial ADDRESS  connect by TCP; code 0 when something accepted
+//	listen PORT   print "ready", and greet everybody who connects by TCP
+//	chat ADDRESS  connect by TCP, and say something again and again
 //	read FILE     read the file; code 0 when that worked
 //	write FILE    create the file; code 0 when that worked
 //	status KEY... print these lines of /proc/self/status
@@ -69,6 +71,10 @@ func Run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 		return exhaust(ctx)
 	case "dial":
 		return dial(ctx, rest)
+	case "listen":
+		return listen(ctx, rest, stdout)
+	case "chat":
+		return chat(ctx, rest)
 	case "read":
 		return read(rest)
 	case "write":
@@ -122,6 +128,48 @@ func exhaust(ctx context.Context) int {
 		hoard = append(hoard, block)
 	}
 	return len(hoard) % 2
+}
+
+func listen(ctx context.Context, args []string, stdout io.Writer) int {
+	if len(args) != 1 {
+		return ExitUsage
+	}
+	l, err := net.Listen("tcp", ":"+args[0])
+	if err != nil {
+		return 1
+	}
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
+	_ = list([]string{"ready"}, stdout)
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return ExitTerminated
+		}
+		_, _ = io.WriteString(conn, "hello\n")
+		_ = conn.Close()
+	}
+}
+
+func chat(ctx context.Context, args []string) int {
+	if len(args) != 1 {
+		return ExitUsage
+	}
+	conn, err := net.DialTimeout("tcp", args[0], dialTimeout)
+	if err != nil {
+		return 1
+	}
+	every := time.NewTicker(10 * time.Millisecond)
+	defer every.Stop()
+	for {
+		if _, err := io.WriteString(conn, "x"); err != nil {
+			return 1
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return ExitTerminated
+		}
+	}
 }
 
 func write(args []string) int {
