@@ -24,7 +24,7 @@ build: ## Build bin/openflow and bin/openflow-components
 
 reference: build ## Build bin/reference.tar: our components as an image of provider "reference", which is registered like anybody's
 	go build -ldflags '-s -w -X main.provider=reference' -o bin/reference-components ./cmd/openflow-components
-	bin/openflow provider image bin/reference-components bin/reference.tar
+	bin/openflow image bin/reference-components bin/reference.tar
 
 demo: reference ## Run the main job on three nodes of this machine (ARGS="--keep" …)
 	bin/openflow demo $(ARGS)

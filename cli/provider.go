@@ -28,7 +28,7 @@ a vendor. What is registered is run as it was registered and not otherwise: the 
 		`  openflow provider register acme.tar
   openflow provider list`,
 		providerRegisterCommand(o), providersCommand(o), providerShowCommand(o), providerRemoveCommand(o),
-		providerImageCommand(o), providerKeyCommand(o), providerSignCommand(o), providerVerifyCommand(o))
+		providerKeyCommand(o), providerSignCommand(o), providerVerifyCommand(o))
 }
 
 // registering are the flags of what is to be registered, or held against the contract.

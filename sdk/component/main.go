@@ -39,8 +39,8 @@ type Program struct {
 }
 
 // Main is the main function of the program. It does not return. Arguments: none or "run" runs the task in the environment;
-// "desc --name NAME" prints a component's description; "works --name NAME" tells whether it can work; "list" prints the names; "serve" serves runs of components that are
-// resident.
+// "desc --name NAME" prints a component's description; "list" prints the names. "works --name NAME" tells whether a component can
+// work, and "serve" serves runs of those that are resident.
 func (p Program) Main() {
 	if err := processes.Settle(); err != nil {
 		fmt.Fprintln(os.Stderr, "this run is less apart from others than it should be:", err)

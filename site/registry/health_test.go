@@ -243,6 +243,12 @@ func TestDescriptionsOfProbes(t *testing.T) {
 			require.ErrorContains(t, err, tc.says)
 		})
 	}
+	all := program(t, `case "$1" in
+list) echo '{"buildin":["a","b","c","d","e","f","g","h","i"]}' ;;
+desc) echo '{"component":{"name":"'$3'","provider":"acme","version":"1","roles":["guest"],"probes":{"startup":{"command":["x"]},"readiness":{"command":["x"]},"liveness":{"command":["x"]}}}}' ;;
+esac`)
+	_, _, err := site(t).Register(t.Context(), Registration{What: all, User: "ann"})
+	require.ErrorContains(t, err, "its components have more than 24 probes together")
 	w, path := newWard(t, "resident", `{"liveness":{"http":"/healthz","every":45},"wellness":{}}`)
 	w.register(path)
 	one, err := w.Offer(t.Context(), "psi", "acme")

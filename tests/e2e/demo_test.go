@@ -121,7 +121,7 @@ func TestDockerDemo(t *testing.T) {
 	requireDocker(t)
 	// Our own components are one more vendor's image here: made of a program, and registered at each node.
 	archive := filepath.Join(t.TempDir(), "reference.tar")
-	made, err := exec.CommandContext(t.Context(), env.Openflow(t), "provider", "image", env.Reference(t), archive).CombinedOutput()
+	made, err := exec.CommandContext(t.Context(), env.Openflow(t), "image", env.Reference(t), archive).CombinedOutput()
 	require.NoError(t, err, string(made))
 	id := strings.Fields(string(made))[3]
 	d := startDemo(t, t.TempDir(), "--runtime", "docker", "--reference", archive)
