@@ -119,7 +119,7 @@ func (l *Link) Do(ctx context.Context, path, contentType string, body []byte, he
 	}
 	resp, err := l.HTTP.Do(req)
 	if err != nil {
-		return Answer{}, l.notReached(ctx, err)
+		return Answer{}, l.notReached(ctx, l.lastWords(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }() // the body has been read or is of no more use
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -130,6 +130,43 @@ func (l *Link) Do(ctx context.Context, path, contentType string, body []byte, he
 		return Answer{}, l.Unreachable("answered %s with HTTP %d", path, resp.StatusCode)
 	}
 	return Answer{resp.Header, b, req.Header}, nil
+}
+
+// listening is how long a peer may take to say why it has closed a connection.
+const listening = 2 * time.Second
+
+// lastWords is why the peer has closed a connection on which a request was being sent. It refuses a certificate after the
+// handshake, when the request is on its way: what it has said may be lost then. So it is asked once more, by a handshake that is
+// followed by nothing. What it does not explain stays as it is.
+func (l *Link) lastWords(ctx context.Context, broken error) error {
+	t, ok := l.HTTP.Transport.(*http.Transport)
+	u, err := url.Parse(l.URL)
+	if !ok || err != nil || u.Scheme != "https" || !breaks(broken) {
+		return broken
+	}
+	ctx, cancel := context.WithTimeout(ctx, listening)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: t.TLSClientConfig}).DialContext(ctx, "tcp", hostPort(u))
+	if err != nil {
+		return broken
+	}
+	defer func() { _ = conn.Close() }()                 // nothing was sent
+	_ = conn.SetReadDeadline(time.Now().Add(listening)) // an open connection takes it
+	_, err = conn.Read(make([]byte, 1))
+	var said *net.OpError
+	if errors.As(err, &said) && said.Op == alert {
+		return err
+	}
+	return broken
+}
+
+// breaks reports whether the other side has ended a connection.
+func breaks(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed)
+}
+
+func hostPort(u *url.URL) string {
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"https": "443"}[u.Scheme], "80"))
 }
 
 func (l *Link) notReached(ctx context.Context, err error) error {
@@ -210,8 +247,7 @@ func (l *Link) Reach(ctx context.Context) error {
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "address %q of party %s is not usable: %w", l.URL, l.Peer, err)
 	}
-	port := cmp.Or(u.Port(), map[string]string{"https": "443"}[u.Scheme], "80")
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", hostPort(u))
 	if err != nil {
 		return l.notReached(ctx, err)
 	}
