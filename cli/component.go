@@ -86,6 +86,9 @@ func component(w io.Writer, c wire.Component) {
 	line(w, "stages", words(c.Stages))
 	line(w, "speaks", spoken(c.Protocols))
 	line(w, "runs on", c.Runtime+", "+way(c))
+	for _, p := range c.Probes {
+		line(w, "asked", string(p.Kind), p.String())
+	}
 	line(w, "described as", c.Form)
 	for _, p := range c.Parameters {
 		line(w, "parameter", p.Name, need(p.Optional), usual(p.Default), p.Summary)

@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"slices"
 
 	"openflow"
 	"openflow/runtime/driver"
+	"openflow/site/jobcheck"
 )
 
 // tellComponent tells of a change of a component, to users and to this machine's resident containers.
@@ -15,8 +17,8 @@ func (n *Node) tellComponent(ctx context.Context, c openflow.ComponentChange) {
 	}
 }
 
-// serving notes that this machine has a resident container of a component that serves, or none any more.
-func (n *Node) serving(ctx context.Context, component string, of openflow.ProviderRef, serving bool) {
+// noteServing notes that this machine has a resident container of a component that serves, or none any more.
+func (n *Node) noteServing(ctx context.Context, component string, of openflow.ProviderRef, serving bool) {
 	if err := n.registry.Serving(ctx, component, of, serving); err != nil && ctx.Err() == nil {
 		n.log.WarnContext(ctx, "how a resident component stands was not written down", "component", component, "provider", of.String(), "err", err)
 	}
@@ -31,29 +33,67 @@ func (n *Node) stopped(ctx context.Context) error {
 	for of, components := range all {
 		for _, c := range components {
 			if c.Standing.State == openflow.ComponentStarted && !n.runtime.Has(c.Name, of) {
-				n.serving(ctx, c.Name, of, false) // another machine that has one says so soon
+				n.noteServing(ctx, c.Name, of, false) // another machine that has one says so soon
 			}
 		}
 	}
 	return nil
 }
 
-// warm starts the resident container of a component before its first run, as a run that asks for nothing special would.
-func (n *Node) warm(ctx context.Context, c openflow.ComponentRecord, runs int) error {
+// serving are the resident containers of this machine, for those who ask components whether they work. It implements
+// registry.Residents.
+type serving struct{ *Node }
+
+// Serving implements registry.Residents.
+func (s serving) Serving(of openflow.ProviderRef, component string) []string {
+	var names []string
+	for _, c := range s.runtime.Serving() {
+		if c.Component == component && c.Provider == of {
+			names = append(names, c.Container)
+		}
+	}
+	return names
+}
+
+// Serve implements registry.Residents: as for a run that asks for nothing special.
+func (s serving) Serve(ctx context.Context, of openflow.ProviderRef, component string) error {
+	rows, err := s.rows.Components(ctx, of.Name, of.Version)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(rows, func(c openflow.ComponentRecord) bool { return c.Name == component })
+	if i < 0 {
+		return openflow.Errorf(openflow.CodeNotFound, "provider %s has no component %q", of, component)
+	}
 	run := openflow.TaskRecord{
-		Component: c.Name, Provider: c.Provider.String(), Cores: n.config.Limits.TaskCores, MemoryBytes: n.config.Limits.TaskMemory,
-		Spec: openflow.TaskSpec{Resident: runs},
+		Component: component, Provider: of.String(), Cores: s.config.Limits.TaskCores, MemoryBytes: s.config.Limits.TaskMemory,
+		Spec: openflow.TaskSpec{Resident: jobcheck.Component{Way: rows[i].Way, Runs: rows[i].Runs}.Resident(openflow.TaskConf{})},
 	}
-	may, err := n.vetter.Approve(ctx, run)
+	may, err := s.vetter.Approve(ctx, run)
 	if err != nil {
 		return err
 	}
-	of, err := n.launcher.Resident(ctx, run, may)
+	container, err := s.launcher.Resident(ctx, run, may)
 	if err != nil {
 		return err
 	}
-	if of == nil {
+	if container == nil {
 		return driver.NoResidents()
 	}
-	return n.runtime.Warm(ctx, *of)
+	return s.runtime.Warm(ctx, *container)
+}
+
+// Get implements registry.Residents.
+func (s serving) Get(ctx context.Context, container, path string) (int, error) {
+	return s.runtime.Get(ctx, container, path)
+}
+
+// Execute implements registry.Residents.
+func (s serving) Execute(ctx context.Context, container string, args []string, most int) (driver.Answer, error) {
+	return s.runtime.Execute(ctx, container, args, most)
+}
+
+// Replace implements registry.Residents.
+func (s serving) Replace(ctx context.Context, container, why string) error {
+	return s.runtime.Replace(ctx, container, why)
 }

@@ -44,7 +44,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		runtime: n.config.Runtime, owner: n.owner(), programs: known, dialects: n.config.Dialects, listen: n.config.Base, advertise: n.config.Advertise,
 		supply: n.supplies().Issue, disk: n.config.Bounds.TaskDisk,
 		unconfined: n.config.Unconfined || n.config.NoTasks, // without tasks there is nothing to confine
-		residents:  n.config.Residents, serves: n.registry.Serves, changed: n.serving,
+		residents:  n.config.Residents, serves: n.registry.Serves, changed: n.noteServing,
 	})
 	if err != nil {
 		return err
@@ -58,7 +58,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if err := n.registerFolder(ctx); err != nil {
 		return err
 	}
-	n.registry.Warm = n.warm
+	if n.runtime.Able() && n.config.Residents.Most > 0 {
+		n.registry.Residents = serving{n}
+	}
 	if err := n.stopped(ctx); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"slices"
 	"time"
 
@@ -206,4 +208,41 @@ func (h *Host) Serving() []Serving {
 	}
 	slices.SortFunc(list, func(a, b Serving) int { return cmp.Compare(a.Container, b.Container) })
 	return list
+}
+
+// Able tells whether there can be resident containers here.
+func (h *Host) Able() bool { return h.reach != nil }
+
+// Get makes a GET request of a path in a container. Nobody reads what it answers. Errors: CodeNotFound (there is no such
+// container), CodeUnavailable (it does not answer); the context's.
+func (h *Host) Get(ctx context.Context, name, path string) (status int, err error) {
+	to, err := h.lineTo(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	status, err = h.caller.do(ctx, to, http.MethodGet, path, nil, func(int, io.Reader) error { return nil })
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return status, err
+}
+
+// Execute runs a command in a container, as driver.Residence does. Errors: also CodeNotFound (there is no such container).
+func (h *Host) Execute(ctx context.Context, name string, command []string, most int) (driver.Answer, error) {
+	if _, err := h.lineTo(ctx, name); err != nil {
+		return driver.Answer{}, err
+	}
+	return h.reach.Execute(ctx, name, command, most)
+}
+
+// Replace ends a container that does not work, with its runs. The next run gets another one. One that there is not is nil.
+func (h *Host) Replace(ctx context.Context, name, why string) error {
+	if h.reach == nil {
+		return nil
+	}
+	c, known, err := h.folder.container(name)
+	if err == nil && known {
+		h.condemn(ctx, c, openflow.Heard(why))
+	}
+	return err
 }

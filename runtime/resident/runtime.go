@@ -237,6 +237,9 @@ func (h *Host) ask(ctx context.Context, r run, grace time.Duration) bool {
 
 // lineTo is where a container is called that runs.
 func (h *Host) lineTo(ctx context.Context, name string) (line, error) {
+	if h.reach == nil {
+		return line{}, driver.NotFound(name)
+	}
 	c, known, err := h.folder.container(name)
 	if err != nil || !known {
 		return line{}, errors.Join(err, driver.NotFound(name))

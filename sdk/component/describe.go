@@ -32,6 +32,11 @@ type description struct {
 	Wishes      openflow.Wishes                           `json:"wishes,omitzero"`
 	Way         openflow.Way                              `json:"way,omitempty"`
 	Resident    resident                                  `json:"resident,omitzero"`
+	Probes      map[openflow.ProbeKind]probe              `json:"probes,omitempty"`
+}
+
+type probe struct {
+	Command []string `json:"command"`
 }
 
 type resident struct {
@@ -90,6 +95,10 @@ func (p Program) Describe(name string) ([]byte, error) {
 	}
 	if c.Resident > 0 {
 		d.Way, d.Resident = openflow.WayResident, resident{c.Resident}
+	}
+	if c.Works != nil {
+		ask := probe{[]string{worksArgument, "--name", name}}
+		d.Probes = map[openflow.ProbeKind]probe{openflow.ProbeStartup: ask, openflow.ProbeLiveness: ask}
 	}
 	if c.Protocols != nil {
 		if err := openflow.CheckProtocols(c.Protocols); err != nil {

@@ -20,7 +20,7 @@ func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Re
 	if err != nil || o.Later {
 		return openflow.Reservation{Spoken: spoken}, err
 	}
-	got, err := s.Reserve(ctx, o.Key)
+	got, err := s.reserve(ctx, o.Key, true)
 	got.Spoken = spoken
 	return got, err
 }

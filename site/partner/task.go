@@ -54,6 +54,11 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if job.Status != openflow.JobRunning {
 		return tooLate(k, job.Status)
 	}
+	if t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse {
+		if err := s.works(ctx, t); err != nil {
+			return err
+		}
+	}
 	if t.PartyStatus == openflow.TaskWaiting {
 		if err := s.stillPermitted(ctx, job, t); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 
 	"openflow"
 	"openflow/runtime/driver"
-	"openflow/site/jobcheck"
 )
 
 // standing finds how a component stands.
@@ -22,13 +21,14 @@ func (g *Registry) standing(ctx context.Context, name string, of openflow.Provid
 	return openflow.ComponentStanding{}, openflow.Errorf(openflow.CodeNotFound, "provider %s has no component %q", of, name)
 }
 
-// Serves tells whether a component may have resident containers: it takes jobs. While that cannot be found out, it may.
+// Serves tells whether a component may have resident containers: nobody has unloaded it. One that has failed may, since it is asked
+// in its container whether it works again. While that cannot be found out, it may.
 func (g *Registry) Serves(ctx context.Context, name string, of openflow.ProviderRef) bool {
 	at, err := g.standing(ctx, name, of)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return false
 	}
-	return err != nil || at.State.TakesJobs()
+	return err != nil || at.State != openflow.ComponentUnloaded
 }
 
 // Serving notes that a component has a resident container that serves on this machine, or none any more. Of several machines each
@@ -56,10 +56,24 @@ func (g *Registry) Serving(ctx context.Context, name string, of openflow.Provide
 	return err
 }
 
-// start starts the resident containers of a component, or of all that a provider has. Errors: CodeInvalid (none of them is
-// resident); those of Warm.
+// LoadAndStart is Load, and starts the resident containers before their first run. It waits until they serve. Errors: also
+// CodeInvalid (nothing of it is resident), CodeUnavailable (a container did not get ready; it is loaded all the same), that of
+// driver.NoResidents.
+func (g *Registry) LoadAndStart(ctx context.Context, component, provider, user string) ([]openflow.ComponentChange, error) {
+	made, err := g.Load(ctx, component, provider, user)
+	if err != nil {
+		return made, err
+	}
+	p, err := g.whose(ctx, component, provider)
+	if err == nil {
+		err = g.start(ctx, component, p.Ref())
+	}
+	return made, err
+}
+
+// start starts the resident containers of a component, or of all that a provider has.
 func (g *Registry) start(ctx context.Context, name string, of openflow.ProviderRef) error {
-	if g.Warm == nil {
+	if g.Residents == nil {
 		return driver.NoResidents()
 	}
 	rows, err := g.Rows.Components(ctx, of.Name, of.Version)
@@ -68,16 +82,11 @@ func (g *Registry) start(ctx context.Context, name string, of openflow.ProviderR
 	}
 	found := false
 	for _, row := range rows {
-		if name != "" && row.Name != name {
-			continue
-		}
-		runs := jobcheck.Component{Way: row.Way, Runs: row.Runs}.Resident(openflow.TaskConf{})
-		if runs == 0 {
-			continue
-		}
-		found = true
-		if err := g.Warm(ctx, row, runs); err != nil {
-			return err
+		if (name == "" || row.Name == name) && row.Way == openflow.WayResident {
+			found = true
+			if err := g.Residents.Serve(ctx, of, row.Name); err != nil {
+				return err
+			}
 		}
 	}
 	if !found {

@@ -58,16 +58,12 @@ func TestLoadAndStart(t *testing.T) {
 	own := openflow.ProviderRef{Name: "openflow", Version: "2"}
 	_, err := g.LoadAndStart(t.Context(), "psi", own.String(), "ann")
 	require.Equal(t, openflow.CodeUnimplemented, openflow.CodeOf(err), "this machine has no resident containers")
-	var warm []string
-	g.Warm = func(_ context.Context, c openflow.ComponentRecord, runs int) error {
-		warm = append(warm, c.Name)
-		require.Positive(t, runs)
-		return nil
-	}
+	has := &serving{}
+	g.Residents = has
 	_, err = g.LoadAndStart(t.Context(), "psi", own.String(), "ann")
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "nothing of that is resident")
-	require.Empty(t, warm)
+	require.Empty(t, has.asked)
 
 	rows, err := g.Rows.Components(t.Context(), own.Name, own.Version)
 	require.NoError(t, err)
@@ -77,7 +73,7 @@ func TestLoadAndStart(t *testing.T) {
 	g.Rows = residents{g.Rows, rows}
 	_, err = g.LoadAndStart(t.Context(), "psi", own.String(), "ann")
 	require.NoError(t, err)
-	require.Equal(t, []string{"psi"}, warm)
+	require.Equal(t, []string{"psi of openflow:2"}, has.asked)
 }
 
 // residents has these components of every provider.
@@ -88,4 +84,15 @@ type residents struct {
 
 func (r residents) Components(context.Context, string, string) ([]openflow.ComponentRecord, error) {
 	return r.rows, nil
+}
+
+// serving notes what is to be served.
+type serving struct {
+	Residents
+	asked []string
+}
+
+func (s *serving) Serve(_ context.Context, of openflow.ProviderRef, component string) error {
+	s.asked = append(s.asked, component+" of "+of.String())
+	return nil
 }
