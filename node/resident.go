@@ -19,7 +19,7 @@ func (n *Node) tellComponent(ctx context.Context, c openflow.ComponentChange) {
 
 // noteServing notes that this machine has a resident container of a component that serves, or none any more.
 func (n *Node) noteServing(ctx context.Context, component string, of openflow.ProviderRef, serving bool) {
-	if err := n.registry.Serving(ctx, component, of, serving); err != nil && ctx.Err() == nil {
+	if err := n.registry.Serving(ctx, n.registry.Name, component, of, serving); err != nil && ctx.Err() == nil {
 		n.log.WarnContext(ctx, "how a resident component stands was not written down", "component", component, "provider", of.String(), "err", err)
 	}
 }

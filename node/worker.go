@@ -182,6 +182,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 			Trusted: w.config.Trusted,
 		}, dialects: w.config.Dialects, listen: w.config.Base, advertise: w.config.Advertise,
 		supply: w.node.Supply, disk: cmp.Or(w.config.TaskDisk, DefaultTaskDisk), unconfined: w.config.Unconfined, residents: w.config.Residents,
+		serves: w.serves, changed: w.serving,
 	})
 	if err != nil {
 		return err
@@ -197,6 +198,19 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	s := server.Serve(w.base, server.Handler(w.log, forward), w.log, forForwarding())
 	w.onClose("base server", within(s, brief))
 	return nil
+}
+
+// serves asks the node whether a component may have resident containers. While that cannot be asked, it may.
+func (w *Worker) serves(ctx context.Context, component string, of openflow.ProviderRef) bool {
+	may, err := w.node.Serves(ctx, component, of)
+	return may || err != nil
+}
+
+// serving tells the node that this machine has a resident container of a component that serves, or none any more.
+func (w *Worker) serving(ctx context.Context, component string, of openflow.ProviderRef, serving bool) {
+	if err := w.node.Serving(ctx, hardware.Name(), component, of, serving); err != nil && ctx.Err() == nil {
+		w.log.DebugContext(ctx, "the node was not told of a resident container; it is told again", "component", component, "err", err)
+	}
 }
 
 // join begins to follow what this machine has and to take what it can.

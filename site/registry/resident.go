@@ -31,11 +31,11 @@ func (g *Registry) Serves(ctx context.Context, name string, of openflow.Provider
 	return err != nil || at.State != openflow.ComponentUnloaded
 }
 
-// Serving notes that a component has a resident container that serves on this machine, or none any more. Of several machines each
+// Serving notes that a component has a resident container that serves on a machine, or none any more. Of several machines each
 // says so again and again; while one of them has such a container, the component is STARTED. Errors: those of the catalogue.
-func (g *Registry) Serving(ctx context.Context, name string, of openflow.ProviderRef, serving bool) error {
+func (g *Registry) Serving(ctx context.Context, machine, name string, of openflow.ProviderRef, serving bool) error {
 	at, err := g.standing(ctx, name, of)
-	call := openflow.ComponentCall{Provider: of, Component: name, By: "machine " + g.Name, Machine: g.Name, Probe: true}
+	call := openflow.ComponentCall{Provider: of, Component: name, By: "machine " + machine, Machine: machine, Probe: true}
 	switch {
 	case openflow.CodeOf(err) == openflow.CodeNotFound: // it was removed meanwhile
 		return nil

@@ -12,7 +12,6 @@ import (
 // A component is STARTED while it has a container that serves. What an operator has unloaded stays so.
 func TestServing(t *testing.T) {
 	g := site(t)
-	g.Name = "m1"
 	own := openflow.ProviderRef{Name: "openflow", Version: "2"}
 	state := func() openflow.ComponentState {
 		at, err := g.standing(t.Context(), "psi", own)
@@ -22,14 +21,14 @@ func TestServing(t *testing.T) {
 	var told []openflow.ComponentChange
 	g.Tell = func(_ context.Context, c openflow.ComponentChange) { told = append(told, c) }
 	for range 2 {
-		require.NoError(t, g.Serving(t.Context(), "psi", own, true))
+		require.NoError(t, g.Serving(t.Context(), "m1", "psi", own, true))
 		require.Equal(t, openflow.ComponentStarted, state())
 	}
 	require.Len(t, told, 1)
 	require.Equal(t, "machine m1", told[0].By)
 	require.True(t, g.Serves(t.Context(), "psi", own))
 	for range 2 {
-		require.NoError(t, g.Serving(t.Context(), "psi", own, false))
+		require.NoError(t, g.Serving(t.Context(), "m1", "psi", own, false))
 		require.Equal(t, openflow.ComponentStopped, state())
 	}
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""), "it takes jobs all the same")
@@ -39,17 +38,17 @@ func TestServing(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, g.Serves(t.Context(), "psi", own))
 	for _, serving := range []bool{true, false} {
-		require.NoError(t, g.Serving(t.Context(), "psi", own, serving))
+		require.NoError(t, g.Serving(t.Context(), "m1", "psi", own, serving))
 		require.Equal(t, openflow.ComponentUnloaded, state())
 	}
 	_, err = g.Load(t.Context(), "psi", own.String(), "ann")
 	require.NoError(t, err)
-	require.NoError(t, g.Serving(t.Context(), "psi", own, false))
+	require.NoError(t, g.Serving(t.Context(), "m1", "psi", own, false))
 	require.Equal(t, openflow.ComponentLoaded, state())
 
 	other := openflow.ProviderRef{Name: "acme", Version: "1"}
 	require.False(t, g.Serves(t.Context(), "psi", other), "nobody has registered it")
-	require.NoError(t, g.Serving(t.Context(), "psi", other, true))
+	require.NoError(t, g.Serving(t.Context(), "m1", "psi", other, true))
 }
 
 // Loading starts the containers of what is resident, and says what else there is.
