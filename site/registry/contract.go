@@ -77,7 +77,7 @@ func (g *Registry) Hold(ctx context.Context, n Registration) ([]openflow.Finding
 		return h.list, ctx.Err()
 	}
 	p, err := g.questions(r, img, n)
-	var said Description
+	var said []openflow.ComponentRecord
 	if err == nil {
 		said, err = g.describes(ctx, h, p, n)
 	}
@@ -91,7 +91,7 @@ func (g *Registry) Hold(ctx context.Context, n Registration) ([]openflow.Finding
 	if r.Kind == openflow.ProviderProgram || len(img.Entrypoint) > 0 {
 		p.refuses(ctx, h)
 	}
-	if ctx.Err() == nil && slices.ContainsFunc(said.Components, resident) {
+	if ctx.Err() == nil && slices.ContainsFunc(said, resident) {
 		if err := g.resides(ctx, h, r); err != nil && ctx.Err() == nil {
 			h.judge("resident", err, "")
 		}
@@ -133,10 +133,10 @@ func (h *held) image(img driver.Image) {
 }
 
 // describes asks twice. An error is why it does not describe itself.
-func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registration) (Description, error) {
+func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registration) ([]openflow.ComponentRecord, error) {
 	said, err := p.all(ctx)
 	if err != nil {
-		return said, err
+		return nil, err
 	}
 	names := make([]string, len(said.Components))
 	for i, c := range said.Components {
@@ -146,7 +146,7 @@ func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registra
 	h.ok("description", "as nobody, without a network, on a read-only root: %s", openflow.Line(strings.Join(names, ", ")))
 	again, err := p.all(ctx)
 	if err != nil {
-		return said, err
+		return nil, err
 	}
 	if what := differs(said, again); what != "" {
 		h.fail("same answers", "%s in another way when it is asked a second time", what)
@@ -156,7 +156,7 @@ func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registra
 	of := p.of
 	of.Name, of.Version = said.Provider.Name, said.Provider.Version
 	h.judge("provider", g.believe(ctx, n, of), of.Ref().String())
-	return said, nil
+	return said.Components, nil
 }
 
 // refuses runs it with what it must not take: a command and a component that there are not, and a run without configuration.
