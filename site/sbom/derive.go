@@ -54,14 +54,32 @@ func Of(program io.ReaderAt) (parts []Part, ok bool) {
 	return sorted(parts), len(parts) > 0
 }
 
-// readBuild is buildinfo.Read of a file that somebody else wrote: whatever it trips over is an error.
+// maxBuild bounds what is read of a program for its build information, and so what that takes of memory. Go's linker puts it
+// at the beginning of the data, and that of a thousand modules has a few hundred kilobytes.
+const maxBuild = 8 << 20
+
+// frugal reads until it has read enough.
+type frugal struct {
+	of   io.ReaderAt
+	left int64
+}
+
+func (f *frugal) ReadAt(p []byte, at int64) (int, error) {
+	if f.left -= int64(len(p)); f.left < 0 {
+		return 0, openflow.Errorf(openflow.CodeInvalid, "the program's build information has more than %d bytes", maxBuild)
+	}
+	return f.of.ReadAt(p, at)
+}
+
+// readBuild is buildinfo.Read of a file that somebody else wrote: whatever it trips over is an error. That package takes as much
+// as the file says, into memory.
 func readBuild(program io.ReaderAt) (info *debug.BuildInfo, err error) {
 	defer func() {
 		if trouble := recover(); trouble != nil {
 			err = openflow.Errorf(openflow.CodeInvalid, "the program's build information cannot be read: %v", trouble)
 		}
 	}()
-	return buildinfo.Read(program)
+	return buildinfo.Read(&frugal{program, maxBuild})
 }
 
 var goRelease = regexp.MustCompile(`^go([0-9]+\.[0-9]+(?:\.[0-9]+)?)(?:(rc|beta)([0-9]+))?`)

@@ -20,6 +20,9 @@ const (
 	maxFile    = 64 << 20  // bytes of a file of dpkg's or Python's that is read
 	maxKept    = 256 << 20 // bytes of all that are kept
 	maxLooks   = 20e6      // at what is kept, for all that layers remove
+	maxName    = 4 << 10   // bytes of a file's name: Linux opens none that is longer
+	maxProgram = 1 << 30   // bytes of a program that is looked at; one that is larger is passed over
+	maxSaid    = 500_000   // parts that all files speak of, repeats and replaced ones included
 )
 
 // wellKnown are the places in an image where a list of its parts is looked for.
@@ -37,6 +40,7 @@ type Collector struct {
 	looks   int
 	bytes   int64
 	kept    int64
+	said    int
 }
 
 // held is what files say, by their path.
@@ -71,10 +75,29 @@ func (c *Collector) Layer(r io.Reader) error {
 		if c.entries++; c.entries > maxEntries {
 			return openflow.Errorf(openflow.CodeInvalid, "the image has more than %d files", maxEntries)
 		}
+		if len(h.Name) > maxName {
+			return openflow.Errorf(openflow.CodeInvalid, "a file of the image has a name of %d bytes, more than %d", len(h.Name), maxName)
+		}
+		if sparse(h) {
+			return openflow.Errorf(openflow.CodeInvalid, "%s in the image is a sparse file, which layers do not have", openflow.Line(openflow.Cut(h.Name, 200)))
+		}
 		if err := c.entry(strings.TrimPrefix(path.Clean("/"+h.Name), "/"), h, t); err != nil {
 			return err
 		}
 	}
+}
+
+// sparse reports whether a file has holes, so that a few bytes of a layer stand for any number of them.
+func sparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // counting ends a layer that is larger than it may be.
@@ -122,16 +145,30 @@ func (c *Collector) entry(name string, h *tar.Header, r io.Reader) error {
 		return err
 	case name == "var/lib/dpkg/status" || path.Dir(name) == "var/lib/dpkg/status.d" && !strings.HasSuffix(name, ".md5sums"):
 		text, err := c.whole(name, r)
-		c.upper.parts[name] = dpkg(text)
-		return err
+		if err != nil {
+			return err
+		}
+		return c.says(name, dpkg(text))
 	case base == "METADATA" && strings.HasSuffix(path.Dir(name), ".dist-info"):
 		text, err := c.whole(name, r)
-		if parts := python(text); parts != nil {
-			c.upper.parts[name] = parts
+		if err != nil {
+			return err
 		}
-		return err
+		return c.says(name, python(text))
 	}
 	return c.program(name, h, r)
+}
+
+// says keeps the parts that a file speaks of.
+func (c *Collector) says(name string, parts []Part) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	if c.said += len(parts); c.said > maxSaid {
+		return openflow.Errorf(openflow.CodeInvalid, "the files of the image speak of more than %d parts", maxSaid)
+	}
+	c.upper.parts[name] = parts
+	return nil
 }
 
 func (c *Collector) isList(name string) bool {
@@ -178,7 +215,7 @@ func unreadable(name string, err error) error {
 // program looks at a file that may be a Go program: it is executable, and begins as such files do.
 func (c *Collector) program(name string, h *tar.Header, r io.Reader) (err error) {
 	var begin [4]byte
-	if h.Mode&0o111 == 0 || h.Size < int64(len(begin)) {
+	if h.Mode&0o111 == 0 || h.Size < int64(len(begin)) || h.Size > maxProgram {
 		return nil
 	}
 	if _, err := io.ReadFull(r, begin[:]); err != nil {
@@ -199,7 +236,7 @@ func (c *Collector) program(name string, h *tar.Header, r io.Reader) (err error)
 		return unreadable(name, err)
 	}
 	if parts, ok := Of(f); ok {
-		c.upper.parts[name] = parts
+		return c.says(name, parts)
 	}
 	return nil
 }
