@@ -1,7 +1,6 @@
 package sbom
 
 import (
-	"bufio"
 	"bytes"
 	"debug/buildinfo"
 	"io"
@@ -100,9 +99,6 @@ func goVersion(text string) (string, bool) {
 	return v, true
 }
 
-// maxLine bounds a line of the files that are read in an image.
-const maxLine = 1 << 20
-
 // dpkg lists the source packages that a status file of dpkg has installed.
 func dpkg(text []byte) []Part {
 	var parts []Part
@@ -135,16 +131,16 @@ func python(text []byte) []Part {
 // fields reads those "Name: value" lines of a stanza that are wanted. The first of each counts.
 func fields(stanza []byte, wanted ...string) map[string]string {
 	found := map[string]string{}
-	scan := bufio.NewScanner(bytes.NewReader(stanza))
-	scan.Buffer(nil, maxLine)
-	for scan.Scan() {
-		key, value, ok := strings.Cut(scan.Text(), ":")
+	for len(stanza) > 0 {
+		var line []byte
+		line, stanza, _ = bytes.Cut(stanza, []byte("\n"))
+		key, value, ok := bytes.Cut(line, []byte(":"))
 		if !ok {
 			continue
 		}
 		for _, w := range wanted {
-			if key == w && found[w] == "" {
-				found[w] = strings.TrimSpace(value)
+			if string(key) == w && found[w] == "" {
+				found[w] = strings.TrimSpace(string(value))
 			}
 		}
 	}
@@ -159,8 +155,8 @@ func release(text []byte) string {
 			values[key] = strings.Trim(value, `"'`)
 		}
 	}
-	if values["ID"] != "debian" || len(values["VERSION_ID"]) > 8 {
+	if values["ID"] != "debian" {
 		return ""
 	}
-	return values["VERSION_ID"]
+	return whole(values["VERSION_ID"])
 }

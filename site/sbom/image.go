@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"openflow"
@@ -22,7 +23,7 @@ const (
 	maxLooks   = 20e6      // at what is kept, for all that layers remove
 	maxName    = 4 << 10   // bytes of a file's name: Linux opens none that is longer
 	maxProgram = 1 << 30   // bytes of a program that is looked at; one that is larger is passed over
-	maxSaid    = 500_000   // parts that all files speak of, repeats and replaced ones included
+	maxSaid    = 300_000   // parts that all files speak of, repeats and replaced ones included
 )
 
 // wellKnown are the places in an image where a list of its parts is looked for.
@@ -253,17 +254,27 @@ type Document struct {
 const (
 	Given   = "given when it was registered"
 	Derived = "made from what the image says of its parts"
+	both    = ", with what the image says of its parts"
 )
 
-// Document is the list that lies in the image; or else one that is made of what is there. ok is false when nothing there says
-// what it is. Errors: CodeInvalid (the list in the image).
+// Document is the list that lies in the image, with what is found there besides; or else what is found. The list is its maker's
+// word, and takes nothing away. ok is false when nothing there says what it is. Errors: CodeInvalid (the list in the image).
 func (c *Collector) Document(subject string) (d Document, ok bool, err error) {
+	found, ok, err := c.Found(subject)
+	if err != nil {
+		return d, false, err
+	}
 	for _, at := range append([]string{strings.TrimPrefix(path.Clean("/"+c.Named), "/")}, wellKnown...) {
 		if text := c.held.texts[at]; text != nil && c.isList(at) {
-			parts, _, err := Read(text)
-			return Document{text, parts, "/" + at + " in the image"}, err == nil, err
+			d, err = Join(Document{Text: text, Origin: "/" + at + " in the image"}, found)
+			return d, err == nil, err
 		}
 	}
+	return found, ok, nil
+}
+
+// Found is the list of what is found in the image, whatever list lies there. ok is false when there is nothing. Errors: CodeInvalid.
+func (c *Collector) Found(subject string) (d Document, ok bool, err error) {
 	of := release(c.held.texts["etc/os-release"])
 	if of == "" {
 		of = release(c.held.texts["usr/lib/os-release"])
@@ -280,11 +291,36 @@ func (c *Collector) Document(subject string) (d Document, ok bool, err error) {
 	if len(parts) == 0 {
 		return Document{}, false, nil
 	}
-	if len(parts) > maxParts {
+	if parts = sorted(parts); len(parts) > maxParts {
 		return Document{}, false, openflow.Errorf(openflow.CodeInvalid, "the image has %d parts, more than %d", len(parts), maxParts)
 	}
+	if err := fewVersions(parts); err != nil {
+		return Document{}, false, err
+	}
 	text, err := Write(subject, parts)
-	return Document{text, sorted(parts), Derived}, err == nil, err
+	return Document{text, parts, Derived}, err == nil, err
+}
+
+// Join adds what was found to a list that somebody else made. Only what that lacks is added. Errors: CodeInvalid (the list).
+func Join(list, found Document) (Document, error) {
+	parts, _, err := Read(list.Text)
+	if err != nil {
+		return list, err
+	}
+	list.Parts = parts
+	more := slices.DeleteFunc(slices.Clone(found.Parts), func(p Part) bool {
+		_, has := slices.BinarySearchFunc(parts, p, compare)
+		return has
+	})
+	if len(more) == 0 {
+		return list, nil
+	}
+	if list.Text, err = add(list.Text, more); err != nil {
+		return list, err
+	}
+	list.Origin += both
+	list.Parts, _, err = Read(list.Text)
+	return list, err
 }
 
 // OfProgram is the list of a program's parts; ok is false for one that says nothing.
