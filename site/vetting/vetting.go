@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -137,6 +138,9 @@ func applicant(r openflow.ProviderRecord, p openflow.Papers, parts []sbom.Part) 
 	}
 	if r.Archive != "" {
 		a.Digests = []string{r.Archive}
+	}
+	if _, digest, pinned := strings.Cut(r.Place, "@"); pinned && !onDisk(r) { // what the daemon holds a reference to
+		a.Digests = append(a.Digests, digest)
 	}
 	return a
 }

@@ -275,6 +275,14 @@ func TestNothingIsReadBeforeItMayCome(t *testing.T) {
 		_, err := w.Admit(t.Context(), notHere, openflow.Papers{})
 		require.ErrorContains(t, err, "policy.images."+name)
 	}
+	// What is named by a digest that the policy lists may come from anywhere.
+	pinned := newWorld(t, "", func(p *openflow.SitePolicy) {
+		p.Images.Registries, p.Images.Digests = nil, []string{digest("manifest")}
+	})
+	for place, fits := range map[string]bool{"a.example/x@" + digest("manifest"): true, "a.example/x@" + digest("other"): false, "a.example/x:1": false} {
+		_, err := pinned.Admit(t.Context(), openflow.ProviderRecord{Kind: openflow.ProviderImage, Place: place}, openflow.Papers{})
+		require.Equal(t, fits, err == nil, "%v", err)
+	}
 	// An image that is not here may come with a signature of a known key, and with no other.
 	w := newWorld(t, "", func(p *openflow.SitePolicy) { p.Images.RequireSignature = true })
 	w.has(t, nil)
