@@ -17,20 +17,21 @@ const ProbeEvery = 10 * time.Second
 // maxFolder is how many files of a folder are registered.
 const maxFolder = 200
 
-// folderUser is who has registered what was in the folder.
-const folderUser = "components-folder"
+// FolderActor is who has registered what was in the folder, for the audit.
+const FolderActor = "components-folder"
 
 // RegisterFolder registers every file of a folder, in the order of their names: programs, and archives of images. What is
-// registered already is not asked again. Folders in it and hidden files are passed over. It tells what could not be registered, and why. Errors: CodeInvalid (there is no such folder,
-// or it has too many files), the context's.
-func (g *Registry) RegisterFolder(ctx context.Context, folder string) (wrong []string, err error) {
+// registered already is not asked again. Folders in it and hidden files are passed over. It tells what is registered now, for the
+// audit, and what could not be, with the reason. Errors: CodeInvalid (there is no such folder, or it has too many files), the
+// context's.
+func (g *Registry) RegisterFolder(ctx context.Context, folder string) (made []openflow.ProviderRecord, wrong []string, err error) {
 	path, err := filepath.Abs(folder)
 	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "folder of components %q: %w", folder, err)
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "folder of components %q: %w", folder, err)
 	}
 	list, err := os.ReadDir(path)
 	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "folder of components: %w", err).WithHint("name one that this node's user may read")
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "folder of components: %w", err).WithHint("name one that this node's user may read")
 	}
 	var files []string
 	for _, entry := range list {
@@ -39,31 +40,34 @@ func (g *Registry) RegisterFolder(ctx context.Context, folder string) (wrong []s
 		}
 	}
 	if len(files) > maxFolder {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "folder of components %s has %d files, more than %d", path, len(files), maxFolder)
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "folder of components %s has %d files, more than %d", path, len(files), maxFolder)
 	}
 	known, err := g.Rows.Providers(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, file := range files {
 		r, err := g.Machine.Inspect(ctx, file)
 		if err == nil && slices.ContainsFunc(known, func(p openflow.ProviderRecord) bool {
-			return p.Place == r.Place && p.Digest == r.Digest && p.Archive == r.Archive
+			here := p.Place == r.Place && p.Archive == r.Archive
+			return p.Kind == r.Kind && p.Digest == r.Digest && (here || p.Place != r.Place && slices.Contains(files, p.Place)) // once is enough
 		}) {
 			continue
 		}
 		if err == nil {
 			var papers openflow.Papers
 			if papers, err = beside(file); err == nil {
-				_, _, err = g.Register(ctx, Registration{What: file, Papers: papers, User: folderUser})
+				if r, _, err = g.Register(ctx, Registration{What: file, Papers: papers, User: FolderActor}); err == nil {
+					made = append(made, r)
+				}
 			}
 		}
 		if ctx.Err() != nil {
-			return wrong, ctx.Err()
+			return made, wrong, ctx.Err()
 		}
 		if err != nil {
-			wrong = append(wrong, "not registered from the folder of components: "+err.Error())
+			wrong = append(wrong, filepath.Base(file)+" is not registered from the folder of components: "+err.Error())
 		}
 	}
-	return wrong, nil
+	return made, wrong, nil
 }

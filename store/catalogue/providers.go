@@ -60,6 +60,7 @@ var (
 
 const (
 	setDescription = `update component set description = $4 where name = $1 and provider = $2 and version = $3`
+	setPlace       = `update provider set place = $3, archive = $4 where name = $1 and version = $2`
 	dropOffers     = `delete from component where provider = $1 and version = $2`
 	dropProvider   = `delete from provider where name = $1 and version = $2`
 )
@@ -71,7 +72,8 @@ const openRuns = `select count(*) from task join job on job.job_id = task.job_id
 	where substr(task.provider, 1, length($1)) = $1 and task.party_status in ('waiting', 'running')
 		and job.status in ('ready', 'waiting', 'running')`
 
-// AddProvider records a program or image and its components, which stand as loaded. The same one again changes nothing.
+// AddProvider records a program or image and its components, which stand as loaded. The same one again changes nothing but where it
+// lies.
 // CodeConflict: the name and version are another's, its containers speak another dialect, or it describes itself otherwise.
 func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	err := c.write(ctx, func(t *tx) error {
@@ -81,8 +83,11 @@ func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, 
 			return c.putProvider(ctx, t, p, components)
 		case err != nil:
 			return err
-		case have.Kind == p.Kind && have.Place == p.Place && have.Digest == p.Digest && have.Archive == p.Archive && have.Dialect == p.Dialect:
-			return same(ctx, t, p, components)
+		case have.Kind == p.Kind && have.Digest == p.Digest && have.Dialect == p.Dialect:
+			if err := same(ctx, t, p, components); err != nil {
+				return err
+			}
+			return move(ctx, t, have, p)
 		case have.Digest == p.Digest && have.Dialect != p.Dialect:
 			return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with containers that speak %s", have.Ref(), have.Dialect).
 				WithHint("to change that, remove it first: openflow provider remove %s", have.Ref())
@@ -91,6 +96,16 @@ func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, 
 			WithHint("give the new one another version, or remove the old one first: openflow provider remove %s", have.Ref())
 	})
 	return classify("add provider "+p.Ref().String(), err)
+}
+
+// move notes where what is registered lies now. An image that has an archive keeps it: what only names an image that the runtime
+// has cannot bring it back.
+func move(ctx context.Context, t *tx, have, now openflow.ProviderRecord) error {
+	if have.Place == now.Place && have.Archive == now.Archive || have.Archive != "" && now.Archive == "" || now.Place == now.Digest {
+		return nil
+	}
+	_, err := t.exec(ctx, setPlace, now.Name, now.Version, now.Place, now.Archive)
+	return err
 }
 
 // same refuses what describes itself otherwise than it did when it was registered.

@@ -27,6 +27,29 @@ func provider(name, version string) (openflow.ProviderRecord, []openflow.Compone
 	}
 }
 
+// The same image is the same provider wherever it lies, and what only names it takes no archive from it.
+func TestPlacesOfAnImage(t *testing.T) {
+	onEngines(t, func(t *testing.T, newCatalogue opener) {
+		c, ctx := newCatalogue(t), t.Context()
+		acme, offers := provider("acme", "1")
+		acme.Kind, acme.Place = openflow.ProviderImage, "acme:1"
+		require.NoError(t, c.AddProvider(ctx, acme, offers))
+		for _, step := range []struct{ place, archive, is, has string }{
+			{acme.Digest, "", "acme:1", ""},
+			{"mirror/acme:1", "", "mirror/acme:1", ""},
+			{"/opt/acme.tar", "sha256:a", "/opt/acme.tar", "sha256:a"},
+			{"acme:1", "", "/opt/acme.tar", "sha256:a"},
+			{"/srv/acme.tar", "sha256:b", "/srv/acme.tar", "sha256:b"},
+		} {
+			acme.Place, acme.Archive = step.place, step.archive
+			require.NoError(t, c.AddProvider(ctx, acme, offers))
+			got, err := c.Provider(ctx, "acme", "1")
+			require.NoError(t, err)
+			require.Equal(t, []string{step.is, step.has}, []string{got.Place, got.Archive}, step.place)
+		}
+	})
+}
+
 // described is what components say, without how they stand.
 func described(list []openflow.ComponentRecord) []openflow.ComponentRecord {
 	list = slices.Clone(list)
@@ -72,8 +95,6 @@ func testProviders(t *testing.T, newCatalogue opener) {
 	for what, change := range map[string]func(*openflow.ProviderRecord){
 		"content": func(p *openflow.ProviderRecord) { p.Digest = "sha256:else" },
 		"dialect": func(p *openflow.ProviderRecord) { p.Dialect = "else" },
-		"place":   func(p *openflow.ProviderRecord) { p.Place = "/else" },
-		"archive": func(p *openflow.ProviderRecord) { p.Archive = "sha256:else" },
 		"kind":    func(p *openflow.ProviderRecord) { p.Kind = openflow.ProviderImage },
 	} {
 		other := acme
@@ -83,6 +104,12 @@ func testProviders(t *testing.T, newCatalogue opener) {
 		require.NoError(t, err)
 		require.Equal(t, acme, got, what)
 	}
+	moved := acme
+	moved.Place = "/else"
+	require.NoError(t, c.AddProvider(ctx, moved, offers), "the same content at another place")
+	got, err = c.Provider(ctx, "acme", "1")
+	require.NoError(t, err)
+	require.Equal(t, moved, got)
 	next, offers := provider("acme", "2")
 	require.NoError(t, c.AddProvider(ctx, next, offers))
 	list, err := c.Providers(ctx)
