@@ -79,8 +79,11 @@ func unusable(path string, as sort, err error) error {
 	if errors.As(err, &whole) {
 		err = whole.Err
 	}
-	return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as %s: %w", path, as.what, err).
-		WithHint("name a file that this node's user may read; a program must be executable too")
+	hint := "name a file that this node's user may read"
+	if as.access == unix.X_OK {
+		hint += "; what is no archive of an image is taken for a program, which must be executable"
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as %s: %w", path, as.what, err).WithHint("%s", hint)
 }
 
 // closed refuses a file that somebody else can change, or replace in one of the folders above it.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"openflow"
@@ -36,6 +37,10 @@ func (p *Programs) Inspect(ctx context.Context, what string) (openflow.ProviderR
 		return r, unusable(what, anArchive, err)
 	}
 	if !archive {
+		if by := packed(what); by != "" {
+			return r, openflow.Errorf(openflow.CodeInvalid, "%s is compressed, and the archive of an image is not", what).
+				WithHint("unpack it first, with %s", by)
+		}
 		r.Kind = openflow.ProviderProgram
 		r.Place, r.Digest, err = Inspect(what)
 		return r, err
@@ -133,6 +138,28 @@ func isTar(path string) (yes bool, err error) {
 		return false, err
 	}
 	return string(text) == magic, nil
+}
+
+// packed names what unpacks a compressed file; empty: it is none.
+func packed(path string) string {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	begin := make([]byte, 6)
+	n, _ := io.ReadFull(f, begin)
+	for magic, by := range map[string]string{
+		"\x1f\x8b": "gunzip", "BZh": "bunzip2", "\xfd7zXZ\x00": "unxz", "\x28\xb5\x2f\xfd": "unzstd", "PK\x03\x04": "unzip",
+	} {
+		if strings.HasPrefix(string(begin[:n]), magic) {
+			return by
+		}
+	}
+	return ""
 }
 
 // ready finds the image of a provider in the runtime. Its ID is the digest of its configuration, which names its layers by
