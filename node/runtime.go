@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"openflow/runtime/driver"
 	"openflow/runtime/launch"
 	"openflow/server"
+	"openflow/server/application"
 	"openflow/site/programs"
 	"openflow/site/registry"
 	"openflow/site/trust/supplies"
@@ -91,8 +93,13 @@ func (n *Node) registerFolder(ctx context.Context) error {
 	if n.config.ComponentsFolder == "" {
 		return nil
 	}
-	wrong, err := n.registry.RegisterFolder(ctx, n.config.ComponentsFolder)
+	made, wrong, err := n.registry.RegisterFolder(ctx, n.config.ComponentsFolder)
 	n.warnings = append(n.warnings, wrong...)
+	for _, p := range made {
+		err = errors.Join(err, n.rows.AppendAudit(ctx, openflow.AuditEvent{
+			Actor: registry.FolderActor, Action: "provider/register", Subject: application.ProviderSubject(p),
+		}))
+	}
 	return err
 }
 

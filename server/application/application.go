@@ -205,7 +205,12 @@ func (s *Site) AuditChange(r *http.Request, what, subject, changes string) error
 	return s.audit(r, what, openflow.AuditEvent{Subject: openflow.Cut(subject, maxSubject), Detail: openflow.Cut(changes, maxSubject)})
 }
 
+// ProviderSubject is how the audit names a provider that is registered.
+func ProviderSubject(p openflow.ProviderRecord) string {
+	return openflow.Cut(p.Ref().String()+" "+p.Place+" "+p.Digest+" "+string(p.Dialect), maxSubject)
+}
+
 func (s *Site) audit(r *http.Request, what string, e openflow.AuditEvent) error {
-	e.Actor, e.Action = s.who(r), what+"/"+path.Base(r.URL.Path)
+	e.Actor, e.Action = s.Who(r), what+"/"+path.Base(r.URL.Path)
 	return s.Catalogue.AppendAudit(r.Context(), e)
 }

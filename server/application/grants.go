@@ -29,7 +29,7 @@ func (s *Site) AddGrants(r *http.Request, grants []openflow.Grant) ([]openflow.G
 	made := make([]openflow.Grant, len(grants))
 	for i, g := range grants {
 		var err error
-		g.By = s.who(r)
+		g.By = s.Who(r)
 		if made[i], err = s.Catalogue.AddGrant(r.Context(), g); err != nil {
 			return nil, err
 		}
@@ -137,8 +137,8 @@ func (s *Site) peer(ctx context.Context, p openflow.PartyID) error {
 		WithHint("the parties known here are: %s; register another first with openflow site add", strings.Join(names, ", ")))
 }
 
-// who is the user of a request, for the record: by the name that the program gives, and otherwise as what has let it in.
-func (s *Site) who(r *http.Request) string {
+// Who is the user of a request, for the record: by the name that the program gives, and otherwise as what has let it in.
+func (s *Site) Who(r *http.Request) string {
 	if name := r.Header.Get(wire.UserHeader); name != "" {
 		return "user " + name
 	}

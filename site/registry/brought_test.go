@@ -88,7 +88,7 @@ func TestNothingStaysOfWhatIsRefused(t *testing.T) {
 				stays := tc.stays
 				switch how {
 				case "in a folder":
-					_, err := g.RegisterFolder(ctx, folder)
+					_, _, err := g.RegisterFolder(ctx, folder)
 					require.NoError(t, err)
 				case "checked", "checked archive":
 					_, err := g.Hold(ctx, Registration{What: what, Version: tc.version})

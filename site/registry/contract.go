@@ -130,10 +130,15 @@ func (h *held) image(img driver.Image) {
 	default:
 		h.fail("entry point", "it has neither an entry point nor a command")
 	}
-	if len(names) > 0 {
+	switch {
+	case len(names) == 1:
+		h.ok("labels", "they name a component: %s", openflow.Line(names[0]))
+	case len(names) > 1:
 		h.ok("labels", "they name %d components", len(names))
-	} else {
+	case len(img.Entrypoint) > 0:
 		h.ok("labels", "they name no components: its entry point is asked")
+	default:
+		h.ok("labels", "they name no components")
 	}
 	switch said := img.Labels[contractLabel]; said {
 	case "":

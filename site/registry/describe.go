@@ -137,13 +137,35 @@ type asking struct {
 	labelled []string                   // components that the labels of an image name; they are not asked for
 	given    map[string]json.RawMessage // descriptions that are given beside an image; their components are not asked
 
+	apart bool // it was found not to describe itself, so that given descriptions count
+
 	mute bool // an image without an entry point: its command is run as it is, whatever it is asked
 
 	left atomic.Int64 // how many values all its descriptions may still have
 }
 
+// alone refuses descriptions that are given beside an image which describes itself: runs have what is in the image.
+func (p *asking) alone(ctx context.Context) error {
+	if len(p.given) == 0 || p.mute || p.apart {
+		return nil
+	}
+	names, err := p.list(ctx)
+	if err == nil {
+		return openflow.Errorf(openflow.CodeInvalid, "%s describes itself, as %s, so that no description is given beside it", p.of.Place,
+			openflow.Cut(strings.Join(names, ", "), 200)).WithHint("leave --description out")
+	}
+	if openflow.CodeOf(err) != openflow.CodeInvalid {
+		return err
+	}
+	p.apart = true
+	return nil
+}
+
 // names are those of the components, from wherever they are known.
 func (p *asking) names(ctx context.Context) ([]string, error) {
+	if err := p.alone(ctx); err != nil {
+		return nil, err
+	}
 	switch {
 	case len(p.labelled) > 0:
 		return p.checked(p.labelled)
@@ -158,6 +180,9 @@ func (p *asking) describe(ctx context.Context, name string) (openflow.ComponentR
 	raw, err := []byte(p.given[name]), error(nil)
 	if raw == nil {
 		raw, err = p.ask(ctx, description.MaxBytes, "desc", "--name", name)
+		if openflow.CodeOf(err) == openflow.CodeInvalid && slices.Contains(p.labelled, name) {
+			err = openflow.Errorf(openflow.CodeInvalid, "a label of the image names component %q: %w", name, err)
+		}
 	}
 	if err != nil {
 		return openflow.ComponentRecord{}, err
@@ -246,7 +271,7 @@ func (p *asking) read(name string, raw []byte) (openflow.ComponentRecord, error)
 // refused is what is wrong with a program's answers. Whoever has registered it reads it, and no other party.
 func refused(program, format string, args ...any) error {
 	return openflow.Errorf(openflow.CodeInvalid, "%s does not describe its components: %s", program, openflow.Heard(fmt.Sprintf(format, args...))).
-		WithHint("docs/providers.md says what a program answers; of our own one: build it with make build")
+		WithHint("docs/spec/algorithm-image.md says what it answers; openflow component check holds it against that, point by point")
 }
 
 // ready brings the program to the runtime, so that what it takes to answer is its own time.
@@ -270,6 +295,8 @@ func (p *asking) ask(ctx context.Context, most int, args ...string) ([]byte, err
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, refused(p.of.Place, "it takes too long to answer %q: %s are allowed, and %s for all answers", what, answersWithin, describeWithin)
+	case openflow.CodeOf(err) == openflow.CodeInvalid:
+		return nil, refused(p.of.Place, "asked %q: %v", what, err)
 	case err != nil:
 		return nil, err
 	case said.TooMuch:
@@ -280,10 +307,22 @@ func (p *asking) ask(ctx context.Context, most int, args ...string) ([]byte, err
 	return said.Text, nil
 }
 
-// exited is how a program has ended that has not answered, with the first line of its complaint.
+// exited is how a program has ended that has not answered, with its complaint in one line.
 func exited(said driver.Answer) error {
-	if text := openflow.FirstLine(openflow.Readable(strings.ToValidUTF8(string(said.Complaint), ""))); text != "" {
+	if text := complaint(said); text != "" {
 		return fmt.Errorf("exit status %d: %s", said.ExitCode, text)
 	}
 	return fmt.Errorf("exit status %d", said.ExitCode)
+}
+
+// traceback begins what Python writes when a program of it fails. Its last line is the cause.
+const traceback = "Traceback (most recent call last):"
+
+// complaint is the line of what a program complains of that names the cause: the first, and of a traceback the last.
+func complaint(said driver.Answer) string {
+	text := strings.TrimSpace(openflow.Readable(strings.ToValidUTF8(string(said.Complaint), "")))
+	if strings.HasPrefix(text, traceback) {
+		text = text[strings.LastIndexByte(text, '\n')+1:]
+	}
+	return openflow.FirstLine(text)
 }

@@ -26,7 +26,7 @@ type Registration struct {
 	Descriptions []json.RawMessage
 	// Papers are what the operator has of its publisher: a signature, an SBOM.
 	Papers openflow.Papers
-	User   string
+	User   string // who registers it, as the audit names them
 }
 
 // Register registers a program or an image, for as long as it stays as it is. It is run to describe itself where its tasks will
@@ -90,7 +90,7 @@ func (g *Registry) register(ctx context.Context, n Registration) (openflow.Provi
 		return r, list, err
 	}
 	for _, c := range list {
-		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, To: c.Standing.State, By: "user " + n.User, At: c.Standing.Since})
+		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, To: c.Standing.State, By: n.User, At: c.Standing.Since})
 	}
 	if len(failed) == 0 {
 		return r, list, nil
@@ -180,6 +180,10 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 			if _, twice := p.given[name]; twice {
 				return p, refused(r.Place, "component %q is described twice", openflow.Cut(name, 80))
 			}
+			if len(p.labelled) > 0 && !slices.Contains(p.labelled, name) {
+				return p, refused(r.Place, "component %q is described beside it, and its labels name others: %s", openflow.Cut(name, 80),
+					openflow.Cut(strings.Join(p.labelled, ", "), 200))
+			}
 			p.given[name] = text
 		}
 	}
@@ -205,8 +209,8 @@ func (p *asking) describeLabels(n Registration) error {
 			continue
 		}
 		if n.Name == "" || n.Version == "" {
-			return openflow.Errorf(openflow.CodeInvalid, "%s names components in its labels, and nothing says whose they are", p.of.Place).
-				WithHint("say it with --name and --version, or describe the components with --description FILE")
+			return openflow.Errorf(openflow.CodeInvalid, "a label of %s names component %q, and nothing says whose that is", p.of.Place, openflow.Cut(name, 80)).
+				WithHint("say it with --name and --version, or give the description of each component in a label, with --description FILE")
 		}
 		text, err := json.Marshal(map[string]any{"component": map[string]any{
 			"name": name, "provider": n.Name, "version": n.Version, "description": "", "labels": []string{}, "roles": everyone,

@@ -163,7 +163,7 @@ func TestImagesThatAreNotAsked(t *testing.T) {
 	s.has(t, "acme/fates:1", "sha256:1", "exit 1", fates)
 	_, _, err := g.Register(ctx, Registration{What: "acme/fates:1"})
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
-	require.ErrorContains(t, err, "nothing says whose they are")
+	require.ErrorContains(t, err, `a label of acme/fates:1 names component "psi", and nothing says whose that is`)
 	p, list, err := g.Register(ctx, Registration{What: "acme/fates:1", Name: "acme", Version: "1"})
 	require.NoError(t, err)
 	require.Equal(t, "acme:1", p.Ref().String())
@@ -176,6 +176,9 @@ func TestImagesThatAreNotAsked(t *testing.T) {
 	require.ErrorContains(t, err, "no entry point that could be asked")
 	_, list, err = g.Register(ctx, Registration{What: "acme/bare:1", Descriptions: []json.RawMessage{described}})
 	require.NoError(t, err)
+	s.has(t, "acme/mute:1", "sha256:2", "exit 1")
+	_, _, err = g.Register(ctx, Registration{What: "acme/mute:1", Descriptions: []json.RawMessage{described}})
+	require.NoError(t, err, "its entry point does not describe it")
 	require.Len(t, list, 1)
 	require.Contains(t, string(list[0].Description), "integer")
 }
@@ -197,25 +200,36 @@ func TestImagesThatAreRefused(t *testing.T) {
 	s.has(t, "nothing:1", "sha256:9", of("acme", "2"), func(i *driver.Image) { i.Entrypoint = nil })
 	s.has(t, "disk:1", "sha256:10", of("acme", "2"), func(i *driver.Image) { i.Volumes = []string{"/data"} })
 	described := json.RawMessage(`{"component":{"name":"psi","provider":"acme","version":"2"}}`)
+	s.has(t, "labels:1", "sha256:11", "exit 1", func(i *driver.Image) {
+		i.Entrypoint, i.Command, i.Labels = nil, []string{"x"}, map[string]string{"component.1.name": "lr"}
+	})
+	s.has(t, "label:1", "sha256:12", "exit 3", func(i *driver.Image) { i.Labels = map[string]string{"component.1.name": "lr"} })
+	s.has(t, "python:1", "sha256:13", `printf 'Traceback (most recent call last):\n  File "x"\nValueError: no model in /opt\n' >&2; exit 1`)
 	for name, tc := range map[string]struct {
 		what Registration
 		code openflow.Code
 		says string
 	}{
-		"no image":                    {Registration{What: "gone:1"}, openflow.CodeNotFound, "machine m1 has no image gone:1, and it cannot be had"},
-		"of somebody else":            {Registration{What: "acme:1", Name: "zeta"}, openflow.CodeInvalid, "is of provider acme:1, not of zeta"},
-		"in another version":          {Registration{What: "acme:1", Version: "2"}, openflow.CodeInvalid, "is of provider acme:1, not of"},
-		"as the built-in one":         {Registration{What: "built:1"}, openflow.CodeInvalid, "stands for the built-in provider"},
-		"as FATE":                     {Registration{What: "fate:1"}, openflow.CodeInvalid, "stands for the built-in provider"},
-		"another the second time":     {Registration{What: "fickle:1"}, openflow.CodeInvalid, "in another way when it was asked a second time"},
-		"10 MB of description":        {Registration{What: "long:1"}, openflow.CodeInvalid, "more than 1048576 bytes"},
-		"a name twice":                {Registration{What: "twice:1"}, openflow.CodeInvalid, `it has component "a" twice`},
-		"says nothing":                {Registration{What: "silent:1"}, openflow.CodeInvalid, "not readable"},
-		"knows no list":               {Registration{What: "failing:1"}, openflow.CodeInvalid, "exit status 2: no such command"},
-		"nothing to run":              {Registration{What: "nothing:1"}, openflow.CodeInvalid, "neither an entry point nor a command"},
-		"a disk of its own":           {Registration{What: "disk:1"}, openflow.CodeInvalid, "it wants volumes, and containers have none: /data"},
-		"described twice":             {Registration{What: "acme:1", Descriptions: []json.RawMessage{described, described}}, openflow.CodeInvalid, `component "psi" is described twice`},
-		"described as nothing":        {Registration{What: "acme:1", Descriptions: []json.RawMessage{json.RawMessage(`[]`)}}, openflow.CodeInvalid, "names no component"},
+		"no image":                {Registration{What: "gone:1"}, openflow.CodeNotFound, "machine m1 has no image gone:1, and it cannot be had"},
+		"of somebody else":        {Registration{What: "acme:1", Name: "zeta"}, openflow.CodeInvalid, "is of provider acme:1, not of zeta"},
+		"in another version":      {Registration{What: "acme:1", Version: "2"}, openflow.CodeInvalid, "is of provider acme:1, not of"},
+		"as the built-in one":     {Registration{What: "built:1"}, openflow.CodeInvalid, "stands for the built-in provider"},
+		"as FATE":                 {Registration{What: "fate:1"}, openflow.CodeInvalid, "stands for the built-in provider"},
+		"another the second time": {Registration{What: "fickle:1"}, openflow.CodeInvalid, "in another way when it was asked a second time"},
+		"10 MB of description":    {Registration{What: "long:1"}, openflow.CodeInvalid, "more than 1048576 bytes"},
+		"a name twice":            {Registration{What: "twice:1"}, openflow.CodeInvalid, `it has component "a" twice`},
+		"says nothing":            {Registration{What: "silent:1"}, openflow.CodeInvalid, "not readable"},
+		"knows no list":           {Registration{What: "failing:1"}, openflow.CodeInvalid, "exit status 2: no such command"},
+		"nothing to run":          {Registration{What: "nothing:1"}, openflow.CodeInvalid, "neither an entry point nor a command"},
+		"a disk of its own":       {Registration{What: "disk:1"}, openflow.CodeInvalid, "it wants volumes, and containers have none: /data"},
+		"described twice":         {Registration{What: "acme:1", Descriptions: []json.RawMessage{described, described}}, openflow.CodeInvalid, `component "psi" is described twice`},
+		"described as nothing":    {Registration{What: "acme:1", Descriptions: []json.RawMessage{json.RawMessage(`[]`)}}, openflow.CodeInvalid, "names no component"},
+		"describes itself and is described": {Registration{What: "acme:1", Descriptions: []json.RawMessage{described}}, openflow.CodeInvalid,
+			"acme:1 describes itself, as psi, scale, so that no description is given beside it (leave --description out)"},
+		"described otherwise than labelled": {Registration{What: "labels:1", Descriptions: []json.RawMessage{described}}, openflow.CodeInvalid,
+			`component "psi" is described beside it, and its labels name others: lr`},
+		"a label of nothing":          {Registration{What: "label:1"}, openflow.CodeInvalid, `a label of the image names component "lr": `},
+		"a traceback":                 {Registration{What: "python:1"}, openflow.CodeInvalid, "exit status 1: ValueError: no model in /opt"},
 		"in another dialect":          {Registration{What: "acme:1", Dialect: "toy"}, openflow.CodeConflict, "containers that speak usual"},
 		"in no dialect":               {Registration{What: "acme:1", Dialect: "esperanto"}, openflow.CodeInvalid, "one of usual, toy"},
 		"a name that cannot be":       {Registration{What: "acme:1", Name: "a b"}, openflow.CodeInvalid, "provider"},

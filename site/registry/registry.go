@@ -80,6 +80,9 @@ func BuiltIn(ctx context.Context, on Machine, rows Store, own openflow.ProviderR
 		}
 	}
 	said, err := Describe(ctx, on, own)
+	if openflow.CodeOf(err) == openflow.CodeInvalid {
+		err = openflow.Errorf(openflow.CodeInvalid, "the program of the built-in provider: %w", err).WithHint("build it with make build")
+	}
 	if err != nil {
 		return own, err
 	}
@@ -154,7 +157,7 @@ func (g *Registry) Remove(ctx context.Context, provider, user string) (openflow.
 	}
 	g.forget(p.Ref(), "")
 	for _, c := range gone {
-		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, From: c.Standing.State, By: "user " + user, At: time.Now()})
+		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, From: c.Standing.State, By: user, At: time.Now()})
 	}
 	return p, nil
 }

@@ -150,7 +150,7 @@ func (o offers) unresolved(name string, w wish, fit, wanted []openflow.ProviderR
 	if len(all) == 0 {
 		return err.WithHint("those that have it take no jobs of it: %s", listed(o.closed[name]))
 	}
-	return err.WithHint("its providers: %s; or leave provider out there and in dag.conf.task", listed(all))
+	return err.WithHint("name one of its providers, or none at all: %s", listed(all))
 }
 
 // refusal is why a component of a provider takes no new jobs. Other parties may know that it does not, and not why.
@@ -162,6 +162,9 @@ func (o offers) refusal(name string, of openflow.ProviderRef) error {
 		told.Message += ": " + at.Reason
 	}
 	hint := "the operator of that site runs: openflow component load " + name + " --provider " + of.String()
+	if at.State == openflow.ComponentFailed {
+		hint = "it takes jobs again once the cause is mended: openflow component show " + name + " --provider " + of.String()
+	}
 	if others := o.of[name]; len(others) > 0 {
 		hint += "; or name another provider: " + listed(others)
 	}

@@ -84,7 +84,7 @@ func TestResolve(t *testing.T) {
 		"FATE's own name":                    {"psi", "fate:2.2.0@local", asIs, "openflow:2@docker", ""},
 		"FATE's own name and a preference":   {"psi", "fate", prefer("psi", "acme:1"), "acme:1@docker", ""},
 		"FATE is registered":                 {"psi", "fate:2.2.0@docker", func(o *offers) { o.known["fate"] = true }, "", "no provider"},
-		"another name":                       {"psi", "other", asIs, "", `no provider "other" of component "psi" at this site (its providers: acme:1, acme:2, openflow:2, zeta:1`},
+		"another name":                       {"psi", "other", asIs, "", `no provider "other" of component "psi" at this site (name one of its providers, or none at all: acme:1, acme:2, openflow:2, zeta:1`},
 		"another version":                    {"psi", "acme:3", asIs, "", `no provider "acme:3"`},
 		"another component of it":            {"noop", "acme", asIs, "", `no provider "acme" of component "noop"`},
 		"another device":                     {"psi", "acme:1@k8s", asIs, "", `which runs on device docker`},

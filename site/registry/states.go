@@ -69,7 +69,7 @@ func (g *Registry) Load(ctx context.Context, component, provider, user string) (
 	if err != nil {
 		return nil, err
 	}
-	call := openflow.ComponentCall{Provider: p.Ref(), Component: component, Event: openflow.ComponentLoad, By: "user " + user}
+	call := openflow.ComponentCall{Provider: p.Ref(), Component: component, Event: openflow.ComponentLoad, By: user}
 	g.forget(p.Ref(), component)
 	if p.Kind == openflow.ProviderBuiltIn {
 		return g.change(ctx, call)
@@ -130,7 +130,7 @@ func (g *Registry) Unload(ctx context.Context, component, provider, user string)
 	if err != nil {
 		return nil, err
 	}
-	return g.change(ctx, openflow.ComponentCall{Provider: p.Ref(), Component: component, Event: openflow.ComponentUnload, By: "user " + user})
+	return g.change(ctx, openflow.ComponentCall{Provider: p.Ref(), Component: component, Event: openflow.ComponentUnload, By: user})
 }
 
 // Probe looks whether what the registered providers run is there, on this machine, and brings back images that are not.

@@ -33,7 +33,7 @@ func TestProgramOfAnotherProvider(t *testing.T) {
 	own, err := registry("9999").RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: env.Acme(t, "1.0.0")})
 	require.NoError(t, err)
 	require.Equal(t, []string{"greet", "noop"}, []string{own.Components[0].Name, own.Components[1].Name})
-	require.Equal(t, "ann", own.AddedBy)
+	require.Equal(t, "user ann", own.AddedBy)
 	answer = guest.TrySubmit(greeting)
 	require.Contains(t, answer.Message, `no component "greet" at this site`, "the host lacks it")
 	require.Contains(t, answer.Message, "10000")

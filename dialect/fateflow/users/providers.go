@@ -9,6 +9,7 @@ import (
 	"openflow"
 	"openflow/dialect/fateflow/envelope"
 	"openflow/sdk/wire"
+	"openflow/server/application"
 	"openflow/server/reply"
 	"openflow/site/registry"
 )
@@ -54,7 +55,7 @@ func (a *api) registerProvider(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := registry.Registration{What: what, Name: b.Name, Version: b.Version, User: r.Header.Get(wire.UserHeader)}
+	n := registry.Registration{What: what, Name: b.Name, Version: b.Version, User: a.Who(r)}
 	for _, name := range slices.Sorted(maps.Keys(b.Descriptions)) {
 		n.Descriptions = append(n.Descriptions, b.Descriptions[name])
 	}
@@ -66,7 +67,7 @@ func (a *api) registerProvider(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Audit(r, "provider", p.Ref().String()+" "+p.Place+" "+p.Digest+" "+string(p.Dialect)); err != nil {
+	if err := a.Audit(r, "provider", application.ProviderSubject(p)); err != nil {
 		return nil, err
 	}
 	if len(before) > 0 {
@@ -145,7 +146,7 @@ func (a *api) deleteProviders(r *http.Request) (any, error) {
 		return nil, err
 	}
 	for _, p := range list {
-		if _, err := a.Providers.Remove(r.Context(), p.Ref().String(), r.Header.Get(wire.UserHeader)); err != nil {
+		if _, err := a.Providers.Remove(r.Context(), p.Ref().String(), a.Who(r)); err != nil {
 			return nil, err
 		}
 		if err := a.Audit(r, "provider", p.Ref().String()+" "+p.Digest); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/server/application"
 	"openflow/server/reply"
 	"openflow/site/registry"
 )
@@ -101,20 +102,20 @@ func decodeChange(r *http.Request) (ProviderChange, error) {
 }
 
 // registration reads what is to be registered or held against the contract.
-func registration(r *http.Request) (registry.Registration, error) {
+func (a *api) registration(r *http.Request) (registry.Registration, error) {
 	b, err := decodeChange(r)
 	if err == nil && b.Place == "" {
 		err = openflow.Errorf(openflow.CodeInvalid, "invalid request: missing place")
 	}
 	return registry.Registration{
 		What: b.Place, Name: b.Name, Version: b.Version, Dialect: openflow.Dialect(b.Dialect), Descriptions: b.Descriptions, Papers: papersOf(b),
-		User: r.Header.Get(wire.UserHeader),
+		User: a.Who(r),
 	}, err
 }
 
 // registerProvider registers a program, archive or image of this node's machine.
 func (a *api) registerProvider(r *http.Request) (any, error) {
-	n, err := registration(r)
+	n, err := a.registration(r)
 	if err != nil {
 		return nil, err
 	}
@@ -122,12 +123,12 @@ func (a *api) registerProvider(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.encodeProvider(p, components), a.Audit(r, "provider", p.Ref().String()+" "+p.Place+" "+p.Digest+" "+string(p.Dialect))
+	return a.encodeProvider(p, components), a.Audit(r, "provider", application.ProviderSubject(p))
 }
 
 // checkComponent holds an image against the contract.
 func (a *api) checkComponent(r *http.Request) (any, error) {
-	n, err := registration(r)
+	n, err := a.registration(r)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func (a *api) removeProvider(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.Providers.Remove(r.Context(), b.Provider, r.Header.Get(wire.UserHeader))
+	p, err := a.Providers.Remove(r.Context(), b.Provider, a.Who(r))
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +184,7 @@ func (a *api) changeComponent(
 	if b.Component == "" && b.Provider == "" {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "invalid request: missing component or provider")
 	}
-	made, err := do(r.Context(), b, r.Header.Get(wire.UserHeader))
+	made, err := do(r.Context(), b, a.Who(r))
 	out := make([]ComponentChange, len(made))
 	for i, c := range made {
 		out[i] = ComponentChange{c.Component, c.Provider.String(), string(c.From), string(c.To), c.Reason, wire.Millis(c.At)}
