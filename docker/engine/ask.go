@@ -51,7 +51,7 @@ func (r *Runtime) Ask(ctx context.Context, q driver.Question) (answer driver.Ans
 		err = errors.Join(err, r.clear(left, name))
 	}()
 	if err != nil {
-		return answer, r.wrap(ctx, err, subject(name))
+		return answer, r.unstartable(ctx, err, name, openflow.CodeNotFound)
 	}
 	limited, enough := context.WithCancel(ctx)
 	defer enough()
@@ -76,16 +76,25 @@ func (r *Runtime) hear(ctx context.Context, name string, heard *driver.Hearing) 
 	defer attached.Close()
 	defer context.AfterFunc(ctx, attached.Close)()
 	if _, err := r.api.ContainerStart(ctx, name, client.ContainerStartOptions{}); err != nil {
-		if err = r.wrap(ctx, err, subject(name)); openflow.CodeOf(err) == openflow.CodeInternal {
-			return openflow.Errorf(openflow.CodeInvalid, "the program cannot be run: %w", err)
-		}
-		return err
+		return r.unstartable(ctx, err, name, "")
 	}
 	_, err = stdcopy.StdCopy(&heard.Text, &heard.Complaint, attached.Reader)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return r.wrap(ctx, err, subject(name))
+}
+
+// unstartable is why a container that is asked cannot be made or started. What the daemon refuses is what the image says of itself,
+// such as an entry point that it does not have; but for another, whose code is its own.
+func (r *Runtime) unstartable(ctx context.Context, err error, name string, another openflow.Code) error {
+	wrapped := r.wrap(ctx, err, subject(name))
+	switch code := openflow.CodeOf(wrapped); code {
+	case another:
+	case openflow.CodeInternal, openflow.CodeInvalid, openflow.CodeNotFound:
+		return openflow.Errorf(openflow.CodeInvalid, "it cannot be run: %s", openflow.Heard(err.Error()))
+	}
+	return wrapped
 }
 
 // clear removes a container that was asked, whatever it does.
