@@ -44,7 +44,7 @@ func (r *registering) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.dialect, "dialect", "", "which its containers speak (default: fate-flow, as those of our kit do)")
 	c.Flags().StringVar(&r.signature, "signature", "", "file with its publisher's signature, in minisign's form (default: FILE.minisig, if there is one)")
 	c.Flags().StringVar(&r.sbom, "sbom", "", "file with the list of what it is made of, in CycloneDX's JSON (default: made from what it says)")
-	c.Flags().StringArrayVar(&r.descriptions, "description", nil, "file with the description of a component of an image that does not describe itself; may be repeated")
+	c.Flags().StringArrayVar(&r.descriptions, "description", nil, "file with the description, in JSON or YAML, of a component of an image that does not describe itself; may be repeated")
 }
 
 func (r *registering) read(what string) (sdk.Registration, error) {
@@ -57,16 +57,33 @@ func (r *registering) read(what string) (sdk.Registration, error) {
 		return n, err
 	}
 	for _, path := range r.descriptions {
-		text, err := os.ReadFile(path)
+		text, err := readDescription(path)
 		if err != nil {
-			return n, openflow.Errorf(openflow.CodeInvalid, "description: %w", err)
-		}
-		if !json.Valid(text) {
-			return n, openflow.Errorf(openflow.CodeInvalid, "description %s is no JSON", path)
+			return n, err
 		}
 		n.Descriptions = append(n.Descriptions, text)
 	}
 	return n, nil
+}
+
+// maxDescription is how many bytes of a description are sent to a node, which reads no more.
+const maxDescription = 1 << 20
+
+// readDescription reads a description in JSON or YAML, and gives it as JSON.
+func readDescription(path string) (json.RawMessage, error) {
+	text, err := readBounded("description", path, maxDescription)
+	if err != nil || json.Valid(text) {
+		return text, err
+	}
+	tree, err := wire.Plain(text)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "description %s is neither JSON nor YAML: %w", path, err).
+			WithHint("docs/descriptions.md shows what one looks like")
+	}
+	if text, err = json.Marshal(tree); err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "description %s: %w", path, err)
+	}
+	return text, nil
 }
 
 // papers reads what the operator has of its publisher.

@@ -79,3 +79,21 @@ func TestPapersGoAlong(t *testing.T) {
 	require.Equal(t, 2, run(t, "provider", "register", archive, "--sbom", archive, "--node", url).code)
 	require.Equal(t, 2, run(t, "provider", "register", archive, "--signature", archive+"x", "--node", url).code)
 }
+
+// A description is given in JSON or YAML, and goes to the node as JSON.
+func TestDescriptionsThatAreGiven(t *testing.T) {
+	asked, url := newFake(t, map[string]string{"POST /openflow/v1/user/provider/register": `{"name":"acme","version":"1"}`})
+	plain := writeFile(t, "psi.json", `{"component":{"name":"psi"}}`)
+	yaml := writeFile(t, "lr.yaml", "component:\n  name: lr\n  version: 2.2.0\n  roles: [guest]\n")
+	require.Zero(t, run(t, "provider", "register", "acme:1", "--description", plain, "--description", yaml, "--node", url).code)
+	require.Contains(t, asked.got("POST /openflow/v1/user/provider/register"),
+		`"descriptions":[{"component":{"name":"psi"}},{"component":{"name":"lr","roles":["guest"],"version":"2.2.0"}}]`)
+	for text, says := range map[string]string{
+		"a: [": "is neither JSON nor YAML", "a: 1\na: 2": "is neither JSON nor YAML", strings.Repeat("x", 1<<20+1): "has more than 1048576 bytes",
+	} {
+		got := run(t, "provider", "register", "acme:1", "--description", writeFile(t, "wrong.yaml", text), "--node", url)
+		require.Equal(t, 2, got.code)
+		require.Contains(t, got.stderr, says)
+	}
+	require.Equal(t, 2, run(t, "provider", "register", "acme:1", "--description", "/nowhere", "--node", url).code)
+}
