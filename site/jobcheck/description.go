@@ -20,6 +20,7 @@ type Component struct {
 	Outputs    map[openflow.InputKind]map[string]openflow.ComponentArtifact
 	Needs      []openflow.ComponentNeed
 	Protocols  []openflow.Protocol
+	Exact      bool // values of parameters reach it as they are, and are not read as FATE does
 	Way        openflow.Way
 	Runs       int // that one container serves at once, of a resident one
 }

@@ -22,7 +22,8 @@ import (
 // Schema says what a parameter may be, as JSON Schema has it. The zero value allows anything.
 //
 // Values are read before they are judged, as components read them: "20" and 20.7 are both 20 for a whole number, 1 is "1"
-// for text. What the schema says of types, defaults and names serves that; the library judges the rest.
+// for text. A component of others need not read them so, and gets values as they are: for it they are judged as they are, exactly.
+// What the schema says of types, defaults and names serves that; the library judges the rest.
 //
 // Spec: fate-components §1.1 (type_meta).
 type Schema struct {
@@ -34,6 +35,7 @@ type Schema struct {
 	properties map[string]*Schema
 	others     bool // it says what members without a schema are; otherwise nobody reads them
 	rules      []rule
+	exact      bool               // values are judged as they are
 	judge      *jsonschema.Schema // of a whole parameter
 	size       int                // of the whole schema, in values
 }
@@ -156,7 +158,7 @@ const missing = "required"
 
 // check finds what is wrong with a value, which members of objects nobody reads, and what is read as something else.
 func (s Schema) check(value any) *values {
-	c := &values{names: map[string][]string{}}
+	c := &values{names: map[string][]string{}, exact: s.exact}
 	text, err := json.Marshal(value)
 	if err != nil {
 		c.faults = []fault{{want: "want a value that JSON can hold"}}
@@ -194,6 +196,7 @@ type values struct {
 	read    []string // such as ".lr: 2.5 is read as 2"
 
 	given any
+	exact bool
 	names map[string][]string // of members with a schema, by the path of their object
 }
 
@@ -205,16 +208,20 @@ type skipped struct {
 
 // value reads v as a component would. What cannot be read stays as it is, and the schema refuses it.
 func (c *values) value(path string, v any, s *Schema) any {
-	switch s.kind {
-	case "integer":
+	switch {
+	case c.exact:
+		if _, is := v.(json.Number); is && s.kind == "string" {
+			return 0.0 // whatever its value, it is no text
+		}
+	case s.kind == "integer":
 		return c.whole(path, v)
-	case "number":
+	case s.kind == "number":
 		if n, ok := number(v); ok {
 			return n
 		}
-	case "boolean":
+	case s.kind == "boolean":
 		return truth(v)
-	case "string":
+	case s.kind == "string":
 		return s.text(v)
 	}
 	switch v := v.(type) {

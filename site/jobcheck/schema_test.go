@@ -72,6 +72,30 @@ func TestValues(t *testing.T) {
 	require.Len(t, schema.check(make(chan int)).faults, 1)
 }
 
+// A component of others gets values as they are, so nothing is read as something else for it.
+func TestExactValues(t *testing.T) {
+	var schema Schema
+	require.NoError(t, json.Unmarshal([]byte(everyType), &schema))
+	schema.exact = true
+	for value, want := range map[string]string{
+		`"whole":20`: "", `"whole":20.0`: "", `"whole":"20"`: ".whole: want a whole number", `"whole":10.7`: ".whole: want a whole number",
+		`"whole":1e999`: ".whole: want a whole number", `"share":0.5`: "", `"share":"0.5"`: ".share: want a number",
+		`"flag":true`: "", `"flag":"yes"`: ".flag: want true or false", `"flag":1`: ".flag: want true or false",
+		`"word":"a"`: "", `"word":""`: "", `"word":7`: ".word: want text", `"word":1e999`: ".word: want text", `"word":true`: ".word: want text",
+		`"word":[1]`: ".word: want text", `"choice":"l1"`: "", `"choice":"L1"`: ".choice: want one of l1, l2 (did you mean l1?)",
+		`"list":[1]`: "", `"list":["1"]`: ".list[0]: want a whole number", `"deep":{"x":"y"}`: "", `"deep":{"x":7}`: ".deep.x: want text",
+		`"any":7`: "", `"any":[1,"a",null]`: "",
+	} {
+		faults := schema.check(json.RawMessage(`{"need":1,` + value + `}`)).faults
+		if want == "" {
+			require.Empty(t, faults, value)
+			continue
+		}
+		require.Len(t, faults, 1, value)
+		require.Equal(t, want, faults[0].path+": "+faults[0].want, value)
+	}
+}
+
 // What a vendor's schema says besides is judged as well.
 func TestOtherSchemas(t *testing.T) {
 	for name, tc := range map[string]struct{ schema, value, want string }{

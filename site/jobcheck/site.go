@@ -257,7 +257,9 @@ func (v *view) parameters(s openflow.TaskSpec, c Component) {
 			}
 			continue
 		}
-		seen := p.Schema.check(value)
+		schema := p.Schema
+		schema.exact = c.Exact
+		seen := schema.check(value)
 		for _, f := range seen.faults {
 			m := openflow.Mistake{Path: path + f.path, Message: f.want, Found: f.found}
 			if f.want == missing {

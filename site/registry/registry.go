@@ -244,6 +244,9 @@ func (g *Registry) components(ctx context.Context, p openflow.ProviderRecord) (m
 		if have.components[row.Name], err = jobcheck.Of(row); err != nil {
 			return nil, openflow.Errorf(openflow.CodeInternal, "the catalogue's description of component %q of provider %s is not readable: %w", row.Name, p.Ref(), err)
 		}
+		one := have.components[row.Name]
+		one.Exact = p.Kind != openflow.ProviderBuiltIn // our own programs read values as FATE does
+		have.components[row.Name] = one
 		if len(row.Probes) > 0 {
 			have.probed = append(have.probed, openflow.ComponentRecord{Name: row.Name, Way: row.Way, Probes: row.Probes})
 		}
