@@ -144,8 +144,8 @@ type asking struct {
 	left atomic.Int64 // how many values all its descriptions may still have
 }
 
-// alone refuses descriptions that are given beside an image which describes itself: runs have what is in the image.
-func (p *asking) alone(ctx context.Context) error {
+// onlyItself refuses descriptions that are given beside an image which describes itself: runs have what is in the image.
+func (p *asking) onlyItself(ctx context.Context) error {
 	if len(p.given) == 0 || p.mute || p.apart {
 		return nil
 	}
@@ -163,7 +163,7 @@ func (p *asking) alone(ctx context.Context) error {
 
 // names are those of the components, from wherever they are known.
 func (p *asking) names(ctx context.Context) ([]string, error) {
-	if err := p.alone(ctx); err != nil {
+	if err := p.onlyItself(ctx); err != nil {
 		return nil, err
 	}
 	switch {
