@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
@@ -103,5 +104,27 @@ func TestDiscardedImages(t *testing.T) {
 		require.NoError(t, h.Discard(t.Context(), id))
 		_, err = h.Image(t.Context(), id)
 		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	}
+}
+
+// What the daemon does not run because of what an image says is the image's fault: neither the node's, nor a repeat's.
+func TestImagesThatCannotBeRun(t *testing.T) {
+	h := opened(t)
+	rt := h.(*host).Runtime
+	for what, config := range map[string]v1.Config{
+		"an entry point that is not there": {Entrypoint: []string{"/usr/bin/pyton3"}},
+		"a shell that is not there":        {Entrypoint: []string{"/bin/sh", "-c", "true"}},
+		"a port that there is not":         {Entrypoint: []string{"/x"}, ExposedPorts: map[string]struct{}{"99999/tcp": {}}},
+		"a folder that is none":            {Entrypoint: []string{"/x"}, WorkingDir: "relative"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			img, err := h.LoadArchive(t.Context(), images.Configured(t, config))
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, rt.RemoveImage(context.WithoutCancel(t.Context()), img.ID)) })
+			_, err = h.Ask(t.Context(), driver.Question{Image: img.ID, Command: []string{"list"}, Most: 1 << 10})
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
+			require.ErrorContains(t, err, "it cannot be run: ")
+			require.NotContains(t, err.Error(), "-asked-", "no name of ours")
+		})
 	}
 }

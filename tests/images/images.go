@@ -94,6 +94,26 @@ func Python(t testing.TB) string {
 	return path
 }
 
+// Configured is the archive of an image without files that has this configuration.
+func Configured(t testing.TB, of v1.Config) string {
+	t.Helper()
+	config, err := empty.Image.ConfigFile()
+	require.NoError(t, err)
+	config = config.DeepCopy()
+	config.OS, config.Architecture, config.Config = "linux", runtime.GOARCH, of
+	var out bytes.Buffer
+	require.NoError(t, tar.NewWriter(&out).Close())
+	img, err := mutate.ConfigFile(empty.Image, config)
+	require.NoError(t, err)
+	img, err = mutate.Append(img, mutate.Addendum{Layer: static.NewLayer(out.Bytes(), types.DockerUncompressedLayer)})
+	require.NoError(t, err)
+	tag, err := name.NewTag("configured:1", name.WithDefaultRegistry(""))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "image.tar")
+	require.NoError(t, tarball.WriteToFile(path, tag, img))
+	return path
+}
+
 func said(t testing.TB, program string, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), program, args...).Output()
