@@ -199,7 +199,7 @@ func TestJudgeTellsOthersWhatIsMarked(t *testing.T) {
 		"marked without a text":      {openflow.TaskRecord{Reported: openflow.TaskFailed, Cause: marked}, exited(1), "too few rows", marked},
 		"nothing marked":             {openflow.TaskRecord{Reported: openflow.TaskFailed, ErrorReport: "cell 4711"}, exited(1), "cell 4711", openflow.Cause{Code: openflow.CodeRejected}},
 		"said as running":            {openflow.TaskRecord{Reported: openflow.TaskRunning, ErrorReport: "cell 4711"}, exited(3), "cell 4711", openflow.Cause{Code: openflow.CodeRejected}},
-		"nothing said":               {openflow.TaskRecord{}, exited(3), "the program ended with exit code 3", openflow.Cause{Code: openflow.CodeRejected, Text: "the program ended with exit code 3"}},
+		"nothing said":               {openflow.TaskRecord{}, exited(3), "the program ended with exit code 3; openflow job logs shows what it has written", openflow.Cause{Code: openflow.CodeRejected, Text: "the program ended with exit code 3"}},
 		"stopped":                    {killed(openflow.TaskRecord{}), exited(143), "the job failed", stop},
 		"failed before it was ended": {killed(failed), exited(1), "cell 4711", marked},
 		"failed because of the end": {

@@ -44,7 +44,7 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 	case rec.Reported == openflow.TaskFailed:
 		return reported(rec, said, "the program reported failure")
 	case rec.Reported != openflow.TaskSuccess:
-		return failed(openflow.CodeRejected, "the program ended without reporting success")
+		return reported(openflow.TaskRecord{}, "", "the program ended without reporting success")
 	}
 	return Outcome{Status: openflow.TaskSuccess}
 }
@@ -59,10 +59,15 @@ func failed(code openflow.Code, msg string) Outcome {
 	return Outcome{Status: openflow.TaskFailed, Error: msg, Cause: document.Cause{Code: code, Text: msg}}
 }
 
+// seeLog tells users of this party where the rest is.
+const seeLog = "; openflow job logs shows what it has written"
+
 // reported is a failure of which the program itself has spoken, or else the node does.
 func reported(rec openflow.TaskRecord, said, otherwise string) Outcome {
 	if rec.Cause.Code == "" && said == "" {
-		return failed(openflow.CodeRejected, otherwise)
+		out := failed(openflow.CodeRejected, otherwise)
+		out.Error += seeLog
+		return out
 	}
 	out := Outcome{Status: openflow.TaskFailed, Error: cmp.Or(said, rec.Cause.Text, otherwise), Cause: document.Cause(rec.Cause)}
 	out.Cause.Code = cmp.Or(out.Cause.Code, openflow.CodeRejected)

@@ -37,7 +37,7 @@ func TestRunTask(t *testing.T) {
 		"success": {func(*party) fake.Plan { return fake.Plan{} }, activities.Outcome{Status: openflow.TaskSuccess}, &zero},
 		"exit code": {
 			failing(7, "", ""),
-			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended with exit code 7", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program ended with exit code 7"}}, &seven,
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended with exit code 7; openflow job logs shows what it has written", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program ended with exit code 7"}}, &seven,
 		},
 		"exit code and report": {
 			failing(7, openflow.TaskFailed, "no column x\nat line 3"),
@@ -45,11 +45,11 @@ func TestRunTask(t *testing.T) {
 		},
 		"reported failure, exit code 0": {
 			failing(0, openflow.TaskFailed, ""),
-			activities.Outcome{Status: openflow.TaskFailed, Error: "the program reported failure", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program reported failure"}}, &zero,
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the program reported failure; openflow job logs shows what it has written", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program reported failure"}}, &zero,
 		},
 		"no report": {
 			failing(0, "", ""),
-			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended without reporting success", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program ended without reporting success"}}, &zero,
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended without reporting success; openflow job logs shows what it has written", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program ended without reporting success"}}, &zero,
 		},
 		"out of memory": {
 			func(*party) fake.Plan { return fake.Plan{OOM: true} },
