@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -77,7 +78,7 @@ func readDescription(path string) (json.RawMessage, error) {
 	}
 	tree, err := wire.Plain(text)
 	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "description %s is neither JSON nor YAML: %w", path, err).
+		return nil, openflow.Errorf(openflow.CodeInvalid, "description %s is neither JSON nor YAML: %s", path, openflow.FirstLine(err.Error())).
 			WithHint("docs/descriptions.md shows what one looks like")
 	}
 	if text, err = json.Marshal(tree); err != nil {
@@ -119,7 +120,7 @@ const maxSBOM = 16 << 20
 func readBounded(what, path string, most int64) (text []byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: %w", what, err)
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: %w", what, err).WithHint("name a file that you may read")
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	text, err = io.ReadAll(io.LimitReader(f, most+1))
@@ -132,10 +133,17 @@ func readBounded(what, path string, most int64) (text []byte, err error) {
 	return text, nil
 }
 
+// archive is how the name of an archive ends. No reference that a tag follows does.
+var archive = regexp.MustCompile(`\.(tar|tgz|tar\.[a-z0-9]+)$`)
+
 // place is where a program or archive lies, or the reference of an image. What begins like a path is one, and so is what is
 // here under that name.
 func place(what string) (string, error) {
 	_, err := os.Lstat(what)
+	if err != nil && archive.MatchString(what) && !strings.HasPrefix(what, "/") {
+		return "", openflow.Errorf(openflow.CodeInvalid, "there is no file %s here", what).
+			WithHint("give the path of the file, from the root if it is on another machine, where the node is; a reference of an image does not end so")
+	}
 	if err != nil && !strings.HasPrefix(what, "/") && !strings.HasPrefix(what, ".") {
 		return what, nil
 	}

@@ -96,4 +96,7 @@ func TestDescriptionsThatAreGiven(t *testing.T) {
 		require.Contains(t, got.stderr, says)
 	}
 	require.Equal(t, 2, run(t, "provider", "register", "acme:1", "--description", "/nowhere", "--node", url).code)
+	got := run(t, "provider", "register", "gone.tar", "--node", url)
+	require.Equal(t, 2, got.code)
+	require.Contains(t, got.stderr, "there is no file gone.tar here")
 }

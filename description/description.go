@@ -68,7 +68,7 @@ func Parse(raw []byte) (Document, error) {
 	}
 	tree, err := wire.Plain(raw)
 	if err != nil {
-		return Document{}, wrong("is not readable: %s", openflow.Heard(message(err)))
+		return Document{}, wrong("is not readable: %s", openflow.FirstLine(message(err))) // YAML's picture of the place is no line
 	}
 	members, ok := tree.(map[string]any)
 	if !ok {
