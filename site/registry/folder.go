@@ -29,6 +29,9 @@ func (g *Registry) RegisterFolder(ctx context.Context, folder string) (made []op
 	if err != nil {
 		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "folder of components %q: %w", folder, err)
 	}
+	if clean, err := filepath.EvalSymlinks(path); err == nil {
+		path = clean // as places of providers are
+	}
 	list, err := os.ReadDir(path)
 	if err != nil {
 		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "folder of components: %w", err).WithHint("name one that this node's user may read")
