@@ -106,9 +106,6 @@ func (r *Running) repeat(ctx context.Context, o openflow.TaskOrder, spec driver.
 		return st, err
 	}
 	r.Log.WarnContext(ctx, "a run has ended with its resident container, and is run again in one of its own", "run", o.Key.String(), "why", st.Reason)
-	if err := r.Runtime.Remove(ctx, spec.Name); err != nil {
-		return st, err
-	}
 	spec.Resident = nil
 	if err := r.ensure(ctx, spec); err != nil {
 		return st, err

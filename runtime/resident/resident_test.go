@@ -188,9 +188,11 @@ func TestRunsAgainAlone(t *testing.T) {
 	s.log("one")
 	s.containers.Kill(s.serving()[0])
 	require.True(t, s.wait("one").Interrupted)
-	require.NoError(t, s.Remove(t.Context(), "one"))
+	_, err := s.Ensure(t.Context(), driver.Spec{Name: "one", Image: "alone", Labels: map[string]string{"run": "one"}, Env: []string{"broken"}})
+	require.Error(t, err)
+	require.True(t, s.wait("one").Interrupted, "as long as it has not begun anew")
 	alone := driver.Spec{Name: "one", Labels: map[string]string{"run": "one"}, Image: "alone", Command: []string{"run"}, Env: []string{"DO=3"}}
-	_, err := s.Ensure(t.Context(), alone)
+	_, err = s.Ensure(t.Context(), alone)
 	require.NoError(t, err)
 	require.NoError(t, s.Start(t.Context(), "one"))
 	of := residency("psi")

@@ -29,7 +29,8 @@ func (h *Host) record(name string) (run, bool, error) {
 }
 
 // Ensure implements driver.Runtime. A run that may share a container is a record until it starts. One that has a container of
-// its own by now, since none had room or the shared one has ended, is that container.
+// its own by now, since none had room or the shared one has ended, is that container. A run that was Interrupted begins anew in a
+// container of its own with a Spec that is not to share one. Until that is there, the run stays Interrupted.
 func (h *Host) Ensure(ctx context.Context, s driver.Spec) (driver.Status, error) {
 	r, known, err := h.record(s.Name)
 	if err == nil && !known && h.able(s) {
@@ -50,6 +51,13 @@ func (h *Host) Ensure(ctx context.Context, s driver.Spec) (driver.Status, error)
 		return h.Host.Ensure(ctx, s)
 	case !driver.Carries(r.Spec.Labels, s.Labels):
 		return driver.Status{}, driver.Conflict(s.Name)
+	}
+	if s.Resident == nil && r.Ended != nil && r.Ended.Interrupted {
+		st, err := h.Host.Ensure(ctx, s)
+		if err == nil {
+			err = h.drop(r)
+		}
+		return st, err
 	}
 	return r.status(), nil
 }
