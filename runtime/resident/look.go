@@ -227,12 +227,21 @@ func (h *Host) Get(ctx context.Context, name, path string) (status int, err erro
 	return status, err
 }
 
-// Execute runs a command in a container, as driver.Residence does. Errors: also CodeNotFound (there is no such container).
-func (h *Host) Execute(ctx context.Context, name string, command []string, most int) (driver.Answer, error) {
-	if _, err := h.lineTo(ctx, name); err != nil {
+// Execute runs the entry point of a container's image with these arguments in the container, beside what runs there, as
+// driver.Residence does. Errors: also CodeNotFound (there is no such container); those of driver.Images.
+func (h *Host) Execute(ctx context.Context, name string, args []string, most int) (driver.Answer, error) {
+	if h.reach == nil {
+		return driver.Answer{}, driver.NotFound(name)
+	}
+	c, known, err := h.folder.container(name)
+	if err != nil || !known {
+		return driver.Answer{}, errors.Join(err, driver.NotFound(name))
+	}
+	img, err := h.Host.Image(ctx, c.Residency.Image)
+	if err != nil {
 		return driver.Answer{}, err
 	}
-	return h.reach.Execute(ctx, name, command, most)
+	return h.reach.Execute(ctx, name, slices.Concat(img.Entrypoint, args), most)
 }
 
 // Replace ends a container that does not work, with its runs. The next run gets another one. One that there is not is nil.

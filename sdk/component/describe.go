@@ -36,7 +36,8 @@ type description struct {
 }
 
 type probe struct {
-	Command []string `json:"command"`
+	Command  []string `json:"command"`
+	Failures int      `json:"failures,omitempty"`
 }
 
 type resident struct {
@@ -97,8 +98,8 @@ func (p Program) Describe(name string) ([]byte, error) {
 		d.Way, d.Resident = openflow.WayResident, resident{c.Resident}
 	}
 	if c.Works != nil {
-		ask := probe{[]string{worksArgument, "--name", name}}
-		d.Probes = map[openflow.ProbeKind]probe{openflow.ProbeStartup: ask, openflow.ProbeLiveness: ask}
+		ask := []string{worksArgument, "--name", name}
+		d.Probes = map[openflow.ProbeKind]probe{openflow.ProbeStartup: {ask, 1}, openflow.ProbeLiveness: {Command: ask}}
 	}
 	if c.Protocols != nil {
 		if err := openflow.CheckProtocols(c.Protocols); err != nil {

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,15 @@ func askedImages(t *testing.T, s *site) {
 	require.Contains(t, user.TrySubmit(dag).Message, "this version never works")
 	dag.Tasks[0].Conf.Provider = "acme:9.0.0"
 	user.WaitFor(user.Submit(dag), openflow.JobSuccess)
+
+	// A resident component is asked in the container that serves, which does not say that it is not ready.
+	dag.Tasks[0].Component, dag.Tasks[0].Conf.Provider = "stay", "acme:9.9.9"
+	user.WaitFor(user.Submit(dag), openflow.JobSuccess)
+	env.WaitUntil(t, env.Patience, "the resident container is asked", func() (bool, string) {
+		one, err := registry.Component(t.Context(), "stay", "acme:9.9.9")
+		require.NoError(t, err)
+		return one.State == "FAILED" && strings.Contains(one.Reason, `its startup probe has failed once: asked ["works" "--name" "stay"]: exit status 1: this version never works`), one.State + " " + one.Reason
+	})
 	for _, version := range []string{"9.0.0", "9.9.9"} { // before anybody is asked again
 		_, err := registry.RemoveProvider(t.Context(), "acme:"+version)
 		require.NoError(t, err)

@@ -23,12 +23,12 @@ func main() {
 	}
 	component.Program{Provider: "acme", Version: version, Components: []component.Component{
 		{Name: "greet", Description: "guest and host say hello to each other", Roles: both, Run: greet, Protocols: protocols()},
-		{Name: "stay", Description: "says a word, and its container may stay for the next", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone, Resident: 4},
+		{Name: "stay", Description: "says a word, and its container may stay for the next", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone, Resident: 4, Works: works},
 		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone, Works: works},
 	}}.Main()
 }
 
-// ails tells whether noop works, from version 9 on: 9.9.9 never does, and no version while there is a file "ails" above the folder
+// ails tells whether noop and stay work, from version 9 on: 9.9.9 never does, and no version while there is a file "ails" above the folder
 // of its program.
 func ails(context.Context) error {
 	self, err := os.Executable()
