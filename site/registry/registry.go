@@ -410,6 +410,9 @@ func (o offers) find(spec openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unre
 		if errors.As(err, &said) {
 			why.Message, why.Remedy = said.Message, said.Hint
 		}
+		if public := openflow.PublicText(err); public != "" {
+			why.Message, why.Private = public, why.Message
+		}
 		if len(o.of[spec.Component])+len(o.closed[spec.Component]) == 0 {
 			why.Member = "component_ref"
 		}
