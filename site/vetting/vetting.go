@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -28,8 +29,7 @@ import (
 type Rows interface {
 	Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
 	Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error)
-	Papers(ctx context.Context, name, version string) (openflow.Papers, error)
-	SavePapers(ctx context.Context, name, version string, p openflow.Papers) error
+	Papers(ctx context.Context, r openflow.ProviderRecord) (openflow.Papers, error)
 }
 
 // Layers visits the layers of an image that is in the runtime; see driver.Images.
@@ -49,10 +49,11 @@ type Vetter struct {
 	looked time.Time
 }
 
-// known tells apart what is kept: another registration of one provider may have other papers.
+// known tells apart what is kept: another registration of one provider may have other papers, also one at another replica.
 type known struct {
 	ref    openflow.ProviderRef
 	digest string
+	papers string // their digest
 	at     time.Time
 }
 
@@ -68,9 +69,6 @@ type file struct {
 // lookEvery is how long the folder of vulnerabilities is taken to be as it was. A launch costs milliseconds, and looking at a
 // hundred thousand files most of a second.
 const lookEvery = 10 * time.Second
-
-// maxSignatures is how many signatures of one provider are kept: while keys change there are two.
-const maxSignatures = 8
 
 // Judge implements registry.Judge.
 func (v *Vetter) Judge(
@@ -199,24 +197,6 @@ func (v *Vetter) derive(ctx context.Context, r openflow.ProviderRecord) (sbom.Do
 	return c.Document(r.Place)
 }
 
-// Keep implements registry.Judge. Signatures are kept beside those that there are, so that a key can be changed.
-func (v *Vetter) Keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error {
-	have, err := v.Rows.Papers(ctx, r.Name, r.Version)
-	if err != nil {
-		return err
-	}
-	for _, s := range have.Signatures {
-		if !slices.Contains(papers.Signatures, s) {
-			papers.Signatures = append(papers.Signatures, s)
-		}
-	}
-	papers.Signatures = papers.Signatures[:min(len(papers.Signatures), maxSignatures)]
-	v.mu.Lock()
-	clear(v.known)
-	v.mu.Unlock()
-	return v.Rows.SavePapers(ctx, r.Name, r.Version, papers)
-}
-
 // Approve says what the container of a run may have: at each launch, by the policy as it is now. Errors: CodePermission, with
 // the rules that stand against it.
 func (v *Vetter) Approve(ctx context.Context, run openflow.TaskRecord) (openflow.Confinement, error) {
@@ -275,7 +255,7 @@ func (v *Vetter) approve(ctx context.Context, ref openflow.ProviderRef, componen
 
 // look finds what is known of a provider, and searches the folder of vulnerabilities again if that has changed.
 func (v *Vetter) look(ctx context.Context, r openflow.ProviderRecord) (file, error) {
-	key := known{r.Ref(), r.Digest, r.AddedAt}
+	key := known{r.Ref(), r.Digest, r.Papers, r.AddedAt}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	f := v.known[key]
@@ -287,6 +267,7 @@ func (v *Vetter) look(ctx context.Context, r openflow.ProviderRecord) (file, err
 		if v.known == nil {
 			v.known = map[known]*file{}
 		}
+		maps.DeleteFunc(v.known, func(k known, _ *file) bool { return k.ref == key.ref }) // it is that no more
 		v.known[key] = f
 	}
 	state, err := v.folder()
@@ -303,7 +284,7 @@ func (v *Vetter) look(ctx context.Context, r openflow.ProviderRecord) (file, err
 }
 
 func (v *Vetter) read(ctx context.Context, r openflow.ProviderRecord) (*file, error) {
-	papers, err := v.Rows.Papers(ctx, r.Name, r.Version)
+	papers, err := v.Rows.Papers(ctx, r)
 	if err != nil {
 		return nil, err
 	}
