@@ -52,9 +52,10 @@ type Registry struct {
 	read map[openflow.ProviderRef]described
 }
 
-// described is what a provider's components say, of the program with that digest.
+// described is what a provider's components say, of the program with that digest as it was registered then.
 type described struct {
 	digest     string
+	at         time.Time
 	components map[string]jobcheck.Component
 }
 
@@ -225,19 +226,19 @@ func (g *Registry) current(ctx context.Context) (offers, error) {
 	return o, err
 }
 
-// components are what a provider has, read once for each program.
+// components are what a provider has, read once for each registration: the same image may be described otherwise in the next.
 func (g *Registry) components(ctx context.Context, p openflow.ProviderRecord) (map[string]jobcheck.Component, error) {
 	g.mu.Lock()
 	have, ok := g.read[p.Ref()]
 	g.mu.Unlock()
-	if ok && have.digest == p.Digest {
+	if ok && have.digest == p.Digest && have.at.Equal(p.AddedAt) {
 		return have.components, nil
 	}
 	rows, err := g.Rows.Components(ctx, p.Name, p.Version)
 	if err != nil {
 		return nil, err
 	}
-	have = described{p.Digest, map[string]jobcheck.Component{}}
+	have = described{p.Digest, p.AddedAt, map[string]jobcheck.Component{}}
 	for _, row := range rows {
 		if have.components[row.Name], err = jobcheck.Of(row); err != nil {
 			return nil, openflow.Errorf(openflow.CodeInternal, "the catalogue's description of component %q of provider %s is not readable: %w", row.Name, p.Ref(), err)

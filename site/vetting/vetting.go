@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -82,11 +81,7 @@ func (v *Vetter) Judge(
 	if a.Found, err = v.search(parts); err != nil {
 		return papers, err
 	}
-	all, err := wishesOf(components)
-	if err != nil {
-		return papers, err
-	}
-	for _, w := range append([]openflow.Wishes{{}}, values(all)...) {
+	for _, w := range append([]openflow.Wishes{{}}, values(wishesOf(components))...) {
 		a.Wishes = w
 		if _, err := approval.Decide(v.Policy, a); err != nil {
 			return papers, err
@@ -292,10 +287,7 @@ func (v *Vetter) read(ctx context.Context, r openflow.ProviderRecord) (*file, er
 	if err != nil {
 		return nil, err
 	}
-	f := &file{papers: papers}
-	if f.wishes, err = wishesOf(components); err != nil {
-		return nil, err
-	}
+	f := &file{papers: papers, wishes: wishesOf(components)}
 	if len(papers.SBOM) > 0 {
 		f.parts, _, err = sbom.Read(papers.SBOM)
 	}
@@ -328,34 +320,11 @@ func (v *Vetter) search(parts []sbom.Part) ([]openflow.Vulnerability, error) {
 	return osv.Folder(v.Policy.Images.Vulnerabilities).Match(parts)
 }
 
-// wishesOf reads what components wish for, from what they say of themselves: component.wishes.
-//
-// Spec: algorithm-image-signature §5.
-func wishesOf(components []openflow.ComponentRecord) (map[string]openflow.Wishes, error) {
+// wishesOf are what components wish for.
+func wishesOf(components []openflow.ComponentRecord) map[string]openflow.Wishes {
 	all := map[string]openflow.Wishes{}
 	for _, c := range components {
-		var doc struct {
-			Component struct {
-				Wishes *openflow.Wishes `json:"wishes"`
-			} `json:"component"`
-		}
-		if len(c.Description) == 0 {
-			continue
-		}
-		if err := json.Unmarshal(c.Description, &doc); err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "what component %q wishes for cannot be read: %w", openflow.Cut(c.Name, 80), err)
-		}
-		w := doc.Component.Wishes
-		if w == nil {
-			continue
-		}
-		if n := len(w.Capabilities) + len(w.Mounts) + len(w.Networks) + len(w.Environment); n > maxWishes || w.Cores < 0 || w.Memory < 0 || w.Processes < 0 || w.Disk < 0 {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "component %q wishes for more than %d things, or for less than nothing", openflow.Cut(c.Name, 80), maxWishes)
-		}
-		all[c.Name] = *w
+		all[c.Name] = c.Wishes
 	}
-	return all, nil
+	return all
 }
-
-// maxWishes is how many things one component may wish for.
-const maxWishes = 100
