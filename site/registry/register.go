@@ -126,6 +126,10 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 	if r.Kind != openflow.ProviderImage {
 		return p, nil
 	}
+	if said := img.Labels[contractLabel]; said != "" && said != contractVersion {
+		return p, openflow.Errorf(openflow.CodeInvalid, "%s was made for version %q of the contract, and this node has %s",
+			r.Place, openflow.Cut(openflow.Readable(said), 40), contractVersion).WithHint(mend)
+	}
 	if len(img.Volumes) > 0 {
 		return p, refused(r.Place, "it wants volumes, and containers have none: %s", strings.Join(img.Volumes, ", "))
 	}
