@@ -96,6 +96,7 @@ func (g *Registry) Hold(ctx context.Context, n Registration) ([]openflow.Finding
 			h.judge("resident", err, "")
 		}
 	}
+	p.checkProbes(ctx, h, g, said)
 	return h.list, ctx.Err()
 }
 

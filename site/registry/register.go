@@ -50,6 +50,10 @@ func (g *Registry) Register(ctx context.Context, n Registration) (openflow.Provi
 	if err != nil {
 		return r, nil, err
 	}
+	failed := map[string]string{}
+	if len(before) == 0 {
+		failed = g.startUp(ctx, r, said.Components)
+	}
 	if err := g.Rows.AddProvider(ctx, r, said.Components, papers); err != nil {
 		return r, nil, err
 	}
@@ -57,11 +61,19 @@ func (g *Registry) Register(ctx context.Context, n Registration) (openflow.Provi
 		return r, nil, err
 	}
 	list, err := g.Rows.Components(ctx, r.Name, r.Version)
-	if err == nil && len(before) == 0 {
-		for _, c := range list {
-			g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, To: c.Standing.State, By: "user " + n.User, At: c.Standing.Since})
-		}
+	if err != nil || len(before) > 0 {
+		return r, list, err
 	}
+	for _, c := range list {
+		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, To: c.Standing.State, By: "user " + n.User, At: c.Standing.Since})
+	}
+	if len(failed) == 0 {
+		return r, list, nil
+	}
+	if _, err := g.fail(ctx, r, failed); err != nil {
+		return r, list, err
+	}
+	list, err = g.Rows.Components(ctx, r.Name, r.Version)
 	return r, list, err
 }
 
