@@ -9,9 +9,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -28,8 +28,7 @@ import (
 type Rows interface {
 	Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
 	Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error)
-	Papers(ctx context.Context, name, version string) (openflow.Papers, error)
-	SavePapers(ctx context.Context, name, version string, p openflow.Papers) error
+	Papers(ctx context.Context, r openflow.ProviderRecord) (openflow.Papers, error)
 }
 
 // Layers visits the layers of an image that is in the runtime; see driver.Images.
@@ -49,10 +48,11 @@ type Vetter struct {
 	looked time.Time
 }
 
-// known tells apart what is kept: another registration of one provider may have other papers.
+// known tells apart what is kept: another registration of one provider may have other papers, also one at another replica.
 type known struct {
 	ref    openflow.ProviderRef
 	digest string
+	papers string // their digest
 	at     time.Time
 }
 
@@ -69,9 +69,6 @@ type file struct {
 // hundred thousand files most of a second.
 const lookEvery = 10 * time.Second
 
-// maxSignatures is how many signatures of one provider are kept: while keys change there are two.
-const maxSignatures = 8
-
 // Judge implements registry.Judge.
 func (v *Vetter) Judge(
 	ctx context.Context, r openflow.ProviderRecord, components []openflow.ComponentRecord, given openflow.Papers,
@@ -84,11 +81,7 @@ func (v *Vetter) Judge(
 	if a.Found, err = v.search(parts); err != nil {
 		return papers, err
 	}
-	all, err := wishesOf(components)
-	if err != nil {
-		return papers, err
-	}
-	for _, w := range append([]openflow.Wishes{{}}, values(all)...) {
+	for _, w := range append([]openflow.Wishes{{}}, values(wishesOf(components))...) {
 		a.Wishes = w
 		if _, err := approval.Decide(v.Policy, a); err != nil {
 			return papers, err
@@ -199,24 +192,6 @@ func (v *Vetter) derive(ctx context.Context, r openflow.ProviderRecord) (sbom.Do
 	return c.Document(r.Place)
 }
 
-// Keep implements registry.Judge. Signatures are kept beside those that there are, so that a key can be changed.
-func (v *Vetter) Keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error {
-	have, err := v.Rows.Papers(ctx, r.Name, r.Version)
-	if err != nil {
-		return err
-	}
-	for _, s := range have.Signatures {
-		if !slices.Contains(papers.Signatures, s) {
-			papers.Signatures = append(papers.Signatures, s)
-		}
-	}
-	papers.Signatures = papers.Signatures[:min(len(papers.Signatures), maxSignatures)]
-	v.mu.Lock()
-	clear(v.known)
-	v.mu.Unlock()
-	return v.Rows.SavePapers(ctx, r.Name, r.Version, papers)
-}
-
 // Approve says what the container of a run may have: at each launch, by the policy as it is now. Errors: CodePermission, with
 // the rules that stand against it.
 func (v *Vetter) Approve(ctx context.Context, run openflow.TaskRecord) (openflow.Confinement, error) {
@@ -275,7 +250,7 @@ func (v *Vetter) approve(ctx context.Context, ref openflow.ProviderRef, componen
 
 // look finds what is known of a provider, and searches the folder of vulnerabilities again if that has changed.
 func (v *Vetter) look(ctx context.Context, r openflow.ProviderRecord) (file, error) {
-	key := known{r.Ref(), r.Digest, r.AddedAt}
+	key := known{r.Ref(), r.Digest, r.Papers, r.AddedAt}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	f := v.known[key]
@@ -287,6 +262,7 @@ func (v *Vetter) look(ctx context.Context, r openflow.ProviderRecord) (file, err
 		if v.known == nil {
 			v.known = map[known]*file{}
 		}
+		maps.DeleteFunc(v.known, func(k known, _ *file) bool { return k.ref == key.ref }) // it is that no more
 		v.known[key] = f
 	}
 	state, err := v.folder()
@@ -303,7 +279,7 @@ func (v *Vetter) look(ctx context.Context, r openflow.ProviderRecord) (file, err
 }
 
 func (v *Vetter) read(ctx context.Context, r openflow.ProviderRecord) (*file, error) {
-	papers, err := v.Rows.Papers(ctx, r.Name, r.Version)
+	papers, err := v.Rows.Papers(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -311,10 +287,7 @@ func (v *Vetter) read(ctx context.Context, r openflow.ProviderRecord) (*file, er
 	if err != nil {
 		return nil, err
 	}
-	f := &file{papers: papers}
-	if f.wishes, err = wishesOf(components); err != nil {
-		return nil, err
-	}
+	f := &file{papers: papers, wishes: wishesOf(components)}
 	if len(papers.SBOM) > 0 {
 		f.parts, _, err = sbom.Read(papers.SBOM)
 	}
@@ -347,34 +320,11 @@ func (v *Vetter) search(parts []sbom.Part) ([]openflow.Vulnerability, error) {
 	return osv.Folder(v.Policy.Images.Vulnerabilities).Match(parts)
 }
 
-// wishesOf reads what components wish for, from what they say of themselves: component.wishes.
-//
-// Spec: algorithm-image-signature §5.
-func wishesOf(components []openflow.ComponentRecord) (map[string]openflow.Wishes, error) {
+// wishesOf are what components wish for.
+func wishesOf(components []openflow.ComponentRecord) map[string]openflow.Wishes {
 	all := map[string]openflow.Wishes{}
 	for _, c := range components {
-		var doc struct {
-			Component struct {
-				Wishes *openflow.Wishes `json:"wishes"`
-			} `json:"component"`
-		}
-		if len(c.Description) == 0 {
-			continue
-		}
-		if err := json.Unmarshal(c.Description, &doc); err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "what component %q wishes for cannot be read: %w", openflow.Cut(c.Name, 80), err)
-		}
-		w := doc.Component.Wishes
-		if w == nil {
-			continue
-		}
-		if n := len(w.Capabilities) + len(w.Mounts) + len(w.Networks) + len(w.Environment); n > maxWishes || w.Cores < 0 || w.Memory < 0 || w.Processes < 0 || w.Disk < 0 {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "component %q wishes for more than %d things, or for less than nothing", openflow.Cut(c.Name, 80), maxWishes)
-		}
-		all[c.Name] = *w
+		all[c.Name] = c.Wishes
 	}
-	return all, nil
+	return all
 }
-
-// maxWishes is how many things one component may wish for.
-const maxWishes = 100
