@@ -22,6 +22,7 @@ type ComponentRecord struct {
 	Declared    bool       // its description names them; otherwise they are OwnProtocol
 	Way         Way
 	Runs        int             // of a resident one: how many one container serves at once
+	Wishes      Wishes          // what its containers need beyond what all have
 	Form        string          // of the description, such as fate or interop
 	Warnings    []string        // what of the description is ignored, or was made up for
 	Description json.RawMessage // as it was given, without blanks

@@ -108,13 +108,23 @@ func (r *Running) ensure(ctx context.Context, spec driver.Spec) error {
 	return err
 }
 
-// adoptable reports whether the container of a run is there that could not be described again, such as when its program has
-// changed since: that one is followed all the same. Otherwise it returns why it could not.
+// adoptable reports whether the container of a run has run that could not be described again, such as when its program has
+// changed since: that one is followed all the same. Otherwise it returns why it could not. One that has never run is removed:
+// what the policy refuses today becomes no process.
 func (r *Running) adoptable(ctx context.Context, rec openflow.TaskRecord, why error) (bool, error) {
 	if rec.ContainerName == "" {
 		return false, why
 	}
-	_, err := r.Runtime.Inspect(ctx, rec.ContainerName)
+	st, err := r.Runtime.Inspect(ctx, rec.ContainerName)
+	if err == nil && st.State == driver.StateCreated {
+		err = r.Runtime.Remove(ctx, rec.ContainerName)
+		if openflow.CodeOf(err) == openflow.CodeConflict {
+			return true, nil // another attempt, which could describe it, has started it
+		}
+		if err == nil {
+			return false, why
+		}
+	}
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return false, why
 	}

@@ -25,7 +25,8 @@ type Component struct {
 	Machine     string           `json:"machine,omitempty"` // that has found so
 	Since       *int64           `json:"since"`             // milliseconds since 1970
 	Way         openflow.Way     `json:"way"`
-	Runs        int              `json:"runs,omitempty"` // of a resident one: how many one container serves at once
+	Runs        int              `json:"runs,omitempty"`  // of a resident one: how many one container serves at once
+	Wishes      openflow.Wishes  `json:"wishes,omitzero"` // what its containers need beyond what all have; the site's policy gives it
 	Parameters  []Parameter      `json:"parameters"`
 	Inputs      []Artifact       `json:"inputs"`
 	Outputs     []Artifact       `json:"outputs"`
@@ -86,7 +87,7 @@ type Need struct {
 func EncodeComponent(c openflow.ComponentRecord, usual bool, runtime string) Component {
 	out := Component{
 		Name: c.Name, Provider: c.Provider.String(), Default: usual, Title: c.Title, Summary: c.Summary, Form: c.Form, Roles: c.Roles, Stages: c.Stages,
-		Protocols: EncodeProtocols(c.Protocols), Declared: c.Declared, Runtime: runtime, Way: c.Way, Runs: c.Runs,
+		Protocols: EncodeProtocols(c.Protocols), Declared: c.Declared, Runtime: runtime, Way: c.Way, Runs: c.Runs, Wishes: c.Wishes,
 		State: string(c.Standing.State), Reason: c.Standing.Reason, Machine: c.Standing.Machine, Since: Millis(c.Standing.Since),
 		Parameters: make([]Parameter, len(c.Parameters)),
 		Inputs:     artifacts(c.Inputs), Outputs: artifacts(c.Outputs), Warnings: c.Warnings, Description: c.Description,

@@ -33,8 +33,6 @@ func (d doorman) Judge(_ context.Context, _ openflow.ProviderRecord, _ []openflo
 
 func (doorman) Stands(context.Context, openflow.ProviderRecord) error { return nil }
 
-func (doorman) Keep(context.Context, openflow.ProviderRecord, openflow.Papers) error { return nil }
-
 // fetching counts what is pulled or loaded.
 type fetching struct {
 	shelf

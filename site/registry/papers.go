@@ -24,8 +24,6 @@ type Judge interface {
 	// Stands refuses a registered provider that the policy does not let run now: a key may be revoked since, or a vulnerability
 	// known.
 	Stands(ctx context.Context, r openflow.ProviderRecord) error
-	// Keep keeps the papers of a provider that has been registered, beside those that it has.
-	Keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error
 }
 
 // inspect looks at what is to be registered, and asks the policy whether it may come here at all.
@@ -75,13 +73,6 @@ func (g *Registry) ready(ctx context.Context, r openflow.ProviderRecord) (string
 		}
 	}
 	return g.Machine.Ready(ctx, r)
-}
-
-func (g *Registry) keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error {
-	if g.Judge == nil {
-		return nil
-	}
-	return g.Judge.Keep(ctx, r, papers)
 }
 
 // What lies beside a program or archive in a folder of components: its publisher's signature, and what it is made of.

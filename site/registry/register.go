@@ -72,13 +72,10 @@ func (g *Registry) register(ctx context.Context, n Registration) (openflow.Provi
 	if err != nil {
 		return r, nil, err
 	}
-	if err := g.Rows.AddProvider(ctx, r, said.Components); err != nil {
+	if err := g.Rows.AddProvider(ctx, r, said.Components, papers); err != nil {
 		return r, nil, err
 	}
 	if r, err = g.Rows.Provider(ctx, r.Name, r.Version); err != nil {
-		return r, nil, err
-	}
-	if err := g.keep(ctx, r, papers); err != nil {
 		return r, nil, err
 	}
 	list, err := g.Rows.Components(ctx, r.Name, r.Version)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -243,4 +244,28 @@ func TestImagesWhereNoneRun(t *testing.T) {
 	_, _, err := g.Register(t.Context(), Registration{What: "acme/psi:1"})
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "the process runtime runs no images (use --runtime docker)")
+}
+
+// An image that is registered again with another description is checked with that one, also at a replica, from the next job on.
+func TestDescriptionsOfTheNextRegistration(t *testing.T) {
+	g, s := stocked(t)
+	ctx := t.Context()
+	s.has(t, "acme:1", "sha256:1", "exit 1", func(i *driver.Image) { i.Entrypoint, i.Command = nil, []string{"x"} })
+	describe := func(protocol string) Registration {
+		return Registration{What: "acme:1", Descriptions: []json.RawMessage{json.RawMessage(
+			`{"component":{"name":"psi","provider":"acme","version":"1","protocols":[{"name":"acme/psi","version":"` + protocol + `"}]}}`)}}
+	}
+	replica := &Registry{Self: g.Self, Rows: g.Rows, Device: g.Device}
+	for _, protocol := range []string{"1", "2", "3"} {
+		p, _, err := g.Register(ctx, describe(protocol))
+		require.NoError(t, err)
+		for _, at := range []*Registry{g, replica} {
+			served, err := at.Providers(ctx, []openflow.TaskSpec{psi("acme")})
+			require.NoError(t, err)
+			require.Equal(t, []openflow.Protocol{{Name: "acme/psi", Version: protocol}}, served[0].Protocols)
+		}
+		_, err = g.Remove(ctx, "acme", "ann")
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return time.Since(p.AddedAt) > time.Millisecond }, time.Second, time.Millisecond) // the clock of the rows
+	}
 }

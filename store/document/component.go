@@ -20,6 +20,7 @@ type Component struct {
 	Declared    bool                 `json:"declared,omitzero"`
 	Way         openflow.Way         `json:"way,omitzero"`
 	Runs        int                  `json:"runs,omitzero"`
+	Wishes      openflow.Wishes      `json:"wishes,omitzero"`
 	Form        string               `json:"form,omitzero"`
 	Warnings    []string             `json:"warnings,omitempty"`
 	Description json.RawMessage      `json:"description,omitempty"`
@@ -85,7 +86,8 @@ func EncodeComponent(c openflow.ComponentRecord) Component {
 		Inputs:     each(c.Inputs, func(a openflow.ComponentArtifact) ComponentArtifact { return ComponentArtifact(a) }),
 		Outputs:    each(c.Outputs, func(a openflow.ComponentArtifact) ComponentArtifact { return ComponentArtifact(a) }),
 		Needs:      each(c.Needs, func(n openflow.ComponentNeed) ComponentNeed { return ComponentNeed(n) }),
-		Protocols:  EncodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Form: c.Form, Warnings: c.Warnings, Description: c.Description,
+		Protocols:  EncodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Wishes: c.Wishes,
+		Form: c.Form, Warnings: c.Warnings, Description: c.Description,
 	}
 }
 
@@ -97,6 +99,7 @@ func (c Component) Decode() openflow.ComponentRecord {
 		Inputs:     each(c.Inputs, func(a ComponentArtifact) openflow.ComponentArtifact { return openflow.ComponentArtifact(a) }),
 		Outputs:    each(c.Outputs, func(a ComponentArtifact) openflow.ComponentArtifact { return openflow.ComponentArtifact(a) }),
 		Needs:      each(c.Needs, func(n ComponentNeed) openflow.ComponentNeed { return openflow.ComponentNeed(n) }),
-		Protocols:  DecodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Form: c.Form, Warnings: c.Warnings, Description: c.Description,
+		Protocols:  DecodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Wishes: c.Wishes,
+		Form: c.Form, Warnings: c.Warnings, Description: c.Description,
 	}
 }
