@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"openflow"
 	"openflow/docker/engine"
 	"openflow/docker/image"
@@ -25,9 +27,10 @@ type host struct {
 	network string
 
 	mu     sync.Mutex
-	images []string // that Bring has returned
-	port   int      // of the base layer, since Confine
-	open   error    // why nothing keeps containers from this machine, since Confine; nil: rules do, or the operator wants none
+	images []string        // that Bring has returned
+	got    map[string]bool // images that the daemon has by this process, by ID or reference
+	port   int             // of the base layer, since Confine
+	open   error           // why nothing keeps containers from this machine, since Confine; nil: rules do, or the operator wants none
 }
 
 // Gateway implements driver.Host: the gateway of the node's own network, which is made if it is missing.
@@ -56,6 +59,7 @@ func (h *host) Bring(ctx context.Context, program string) (string, error) {
 	id := img.ID
 	have, err := h.HasImage(ctx, id)
 	if err == nil && !have {
+		h.gets(id)
 		id, err = h.LoadImage(ctx, bytes.NewReader(img.Tar))
 	}
 	if err != nil {
@@ -82,6 +86,7 @@ func (h *host) LoadArchive(ctx context.Context, archive string) (_ driver.Image,
 	if have, err := h.HasImage(ctx, a.ID); err != nil || have {
 		return h.imageOr(ctx, a.ID, err)
 	}
+	h.gets(a.ID)
 	from, to := io.Pipe()
 	go func() { _ = to.CloseWithError(a.Rewrite(to)) }() // whoever reads gets the error
 	id, err := h.Runtime.LoadImage(ctx, from)
@@ -93,26 +98,103 @@ func (h *host) LoadArchive(ctx context.Context, archive string) (_ driver.Image,
 	return h.imageOr(ctx, a.ID, err)
 }
 
+// ArchiveID implements driver.Images.
+func (h *host) ArchiveID(_ context.Context, archive string) (string, error) {
+	a, err := image.OpenArchive(archive)
+	if err != nil {
+		return "", err
+	}
+	return a.ID, a.Close()
+}
+
+// PullImage implements driver.Images.
+func (h *host) PullImage(ctx context.Context, reference string) (driver.Image, error) {
+	if have, err := h.HasImage(ctx, reference); err == nil && !have {
+		h.gets(reference)
+	}
+	return h.Runtime.PullImage(ctx, reference)
+}
+
+// gets notes that the daemon is about to get an image that it does not have.
+func (h *host) gets(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.got == nil {
+		h.got = map[string]bool{}
+	}
+	h.got[name] = true
+}
+
+// Discard implements driver.Images.
+func (h *host) Discard(ctx context.Context, name string) error {
+	h.mu.Lock()
+	got := h.got[name]
+	h.mu.Unlock()
+	if !got {
+		return nil
+	}
+	if err := h.RemoveImage(ctx, name); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.got, name)
+	h.images = slices.DeleteFunc(h.images, func(id string) bool { return id == name })
+	return nil
+}
+
 // Layers implements driver.Images. The daemon gives all of an image at once, and its layers in any order, so it is written to
-// a file of the home for a while.
+// a file of the home for a while. The file has no name, so that nothing is left of it whatever happens to this process.
 func (h *host) Layers(ctx context.Context, id string, each func(io.Reader) error) (err error) {
 	if _, err := h.Image(ctx, id); err != nil {
 		return err
+	}
+	room, err := roomIn(h.options.Home)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeExhausted, "image %s: %w", id, err)
 	}
 	f, err := os.CreateTemp(h.options.Home, "image-")
 	if err != nil {
 		return openflow.Errorf(openflow.CodeExhausted, "image %s: %w", id, err)
 	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name()), f.Close()) }()
-	if err := h.SaveImage(ctx, id, f); err != nil {
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := os.Remove(f.Name()); err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "image %s: %w", id, err)
+	}
+	if err := h.SaveImage(ctx, id, &within{f, room}); err != nil {
 		return err
 	}
-	a, err := image.OpenArchive(f.Name())
+	a, err := image.ReadArchive(f)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
 	return a.Layers(ctx, each)
+}
+
+// maxSaved bounds what the daemon writes of one image: what an archive may hold.
+const maxSaved = 128 << 30
+
+// roomIn is how much of a disk a file may take for a while: half of what is free, so that runs go on.
+func roomIn(folder string) (int64, error) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(folder, &disk); err != nil {
+		return 0, err
+	}
+	return int64(min(disk.Bavail*uint64(disk.Bsize)/2, maxSaved)), nil
+}
+
+// within writes as much as there is room for.
+type within struct {
+	to   io.Writer
+	left int64
+}
+
+func (w *within) Write(p []byte) (int, error) {
+	if w.left -= int64(len(p)); w.left < 0 {
+		return 0, openflow.Errorf(openflow.CodeExhausted, "the image is larger than half of what is free on the disk of the node's home, or than %s", openflow.FormatBytes(maxSaved)).
+			WithHint("make room there, or register a smaller image")
+	}
+	return w.to.Write(p)
 }
 
 func (h *host) imageOr(ctx context.Context, id string, err error) (driver.Image, error) {

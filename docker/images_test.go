@@ -82,3 +82,26 @@ func TestImagesInTheDaemon(t *testing.T) {
 	_, err = h.PullImage(t.Context(), "127.0.0.1:1/acme/psi:1")
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%v", err)
 }
+
+// What this process has brought to the daemon it removes again, and nothing else.
+func TestDiscardedImages(t *testing.T) {
+	h, others := opened(t), opened(t)
+	rt := h.(*host).Runtime
+	archive := images.Of(t, runtimetest.Build(t))
+	id, err := h.ArchiveID(t.Context(), archive)
+	require.NoError(t, err)
+	require.NoError(t, rt.RemoveImage(t.Context(), id))
+	img, err := h.LoadArchive(t.Context(), archive)
+	require.NoError(t, err)
+	require.Equal(t, id, img.ID)
+	_, err = others.LoadArchive(t.Context(), archive)
+	require.NoError(t, err)
+	require.NoError(t, others.Discard(t.Context(), id))
+	_, err = h.Image(t.Context(), id)
+	require.NoError(t, err, "it was there before")
+	for range 2 {
+		require.NoError(t, h.Discard(t.Context(), id))
+		_, err = h.Image(t.Context(), id)
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	}
+}

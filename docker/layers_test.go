@@ -2,6 +2,7 @@ package docker
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -47,7 +48,26 @@ func TestLayersOfAnImage(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.Error(t, h.Layers(ended, id, func(io.Reader) error { return nil }))
-	list, err := filepath.Glob(filepath.Join(dir, "image-*"))
+	require.NoError(t, h.Layers(t.Context(), id, func(io.Reader) error { // nor while it is read, when the process may end
+		list, err := filepath.Glob(filepath.Join(dir, "image-*"))
+		require.NoError(t, err)
+		require.Empty(t, list)
+		return nil
+	}))
+}
+
+// What the daemon writes of an image never takes more of a disk than there is room for.
+func TestWritingAnImageIsBounded(t *testing.T) {
+	var to bytes.Buffer
+	w := within{&to, 10}
+	n, err := w.Write([]byte("0123456789"))
 	require.NoError(t, err)
-	require.Empty(t, list)
+	require.Equal(t, 10, n)
+	_, err = w.Write([]byte("x"))
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
+	require.Equal(t, 10, to.Len())
+	room, err := roomIn(t.TempDir())
+	require.NoError(t, err)
+	require.Positive(t, room)
+	require.LessOrEqual(t, room, int64(maxSaved))
 }

@@ -57,9 +57,22 @@ func OpenArchive(name string) (*Archive, error) {
 	if err != nil {
 		return nil, damaged(err)
 	}
+	a, err := ReadArchive(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return a, nil
+}
+
+// ReadArchive reads what an archive says of its image, of a file that is open. The Archive closes it. Errors: CodeInvalid.
+func ReadArchive(f *os.File) (*Archive, error) {
 	a := &Archive{file: f}
-	if err = a.read(); err != nil {
-		return nil, errors.Join(damaged(err), f.Close())
+	_, err := f.Seek(0, io.SeekStart)
+	if err == nil {
+		err = a.read()
+	}
+	if err != nil {
+		return nil, damaged(err)
 	}
 	return a, nil
 }

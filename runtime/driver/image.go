@@ -29,6 +29,14 @@ type Images interface {
 	// taken over. Errors: CodeInvalid (it is no such archive, is damaged, or is for another machine).
 	LoadArchive(ctx context.Context, archive string) (Image, error)
 
+	// ArchiveID reads which image an archive says that it holds, and gives the runtime nothing. What else is in the archive is
+	// not compared with that. Errors: those of LoadArchive.
+	ArchiveID(ctx context.Context, archive string) (id string, err error)
+
+	// Discard removes an image again, by its ID or reference, that this runtime has got by LoadArchive, PullImage or Host.Bring
+	// since it was opened. Every other one stays. Errors: CodeConflict (a container uses it).
+	Discard(ctx context.Context, name string) error
+
 	// PullImage has the runtime fetch what a reference names from its registry. Errors: CodeNotFound, CodeUnavailable.
 	PullImage(ctx context.Context, reference string) (Image, error)
 
@@ -49,6 +57,15 @@ func (n NoImages) Layers(context.Context, string, func(io.Reader) error) error {
 	_, err := n.refuse()
 	return err
 }
+
+// ArchiveID implements Images.
+func (n NoImages) ArchiveID(context.Context, string) (string, error) {
+	_, err := n.refuse()
+	return "", err
+}
+
+// Discard implements Images.
+func (NoImages) Discard(context.Context, string) error { return nil }
 
 // Image implements Images.
 func (n NoImages) Image(context.Context, string) (Image, error) { return n.refuse() }

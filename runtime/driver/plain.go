@@ -55,6 +55,14 @@ func (p Plain) Layers(ctx context.Context, id string, each func(io.Reader) error
 	return NoImages{p.Name}.Layers(ctx, id, each)
 }
 
+// ArchiveID implements Images.
+func (p Plain) ArchiveID(ctx context.Context, archive string) (string, error) {
+	return NoImages{p.Name}.ArchiveID(ctx, archive)
+}
+
+// Discard implements Images.
+func (Plain) Discard(context.Context, string) error { return nil }
+
 // LoadArchive implements Images.
 func (p Plain) LoadArchive(context.Context, string) (Image, error) { return NoImages{p.Name}.refuse() }
 

@@ -15,6 +15,7 @@ type images struct {
 	have map[string]driver.Image // by ID
 	tags map[string]string       // IDs, by reference
 	away map[string]driver.Image // in archives, by path, and in registries, by reference
+	got  map[string]string       // IDs of what came from there, by ID and reference
 }
 
 // Tag lets the runtime have an image under a reference, as "docker tag" does. An empty reference names it by its ID alone.
@@ -86,12 +87,40 @@ func (r *Runtime) PullImage(_ context.Context, reference string) (driver.Image, 
 	return r.fetch(reference, openflow.CodeUnavailable)
 }
 
+// ArchiveID implements driver.Images.
+func (r *Runtime) ArchiveID(_ context.Context, archive string) (string, error) {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	img, ok := r.m.images.away[archive]
+	if !ok {
+		return "", openflow.Errorf(openflow.CodeInvalid, "no image at %q", archive)
+	}
+	return img.ID, nil
+}
+
+// Discard implements driver.Images.
+func (r *Runtime) Discard(_ context.Context, name string) error {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	if id, ok := r.m.images.got[name]; ok {
+		delete(r.m.images.have, id)
+		maps.DeleteFunc(r.m.images.got, func(_, of string) bool { return of == id })
+	}
+	return nil
+}
+
 func (r *Runtime) fetch(where string, missing openflow.Code) (driver.Image, error) {
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
 	img, ok := r.m.images.away[where]
 	if !ok {
 		return img, openflow.Errorf(missing, "no image at %q", where)
+	}
+	if _, there := r.m.images.have[img.ID]; !there {
+		if r.m.images.got == nil {
+			r.m.images.got = map[string]string{}
+		}
+		r.m.images.got[img.ID], r.m.images.got[where] = img.ID, img.ID
 	}
 	r.m.images.keep(img)
 	return img, nil

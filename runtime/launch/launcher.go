@@ -60,18 +60,18 @@ func Name(k openflow.TaskKey) string {
 // Spec describes the container of a run, and says what is in it. But for the trace it depends on the run and the node only,
 // so a retry describes the same one.
 func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (spec driver.Spec, of openflow.Launch, err error) {
+	supply, err := l.Supply(ctx, r) // or why it may not run, before anything of its provider is pulled or loaded
+	if err != nil {
+		return spec, of, err
+	}
 	program, err := l.Program(ctx, r.Provider)
 	if err == nil {
-		spec, err = l.describe(ctx, r, program)
+		spec, err = l.describe(ctx, r, supply, program)
 	}
 	return spec, openflow.Launch{Container: spec.Name, Provider: program.Provider, Digest: program.Digest}, err
 }
 
-func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, program openflow.Program) (driver.Spec, error) {
-	supply, err := l.Supply(ctx, r)
-	if err != nil {
-		return driver.Spec{}, err
-	}
+func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, supply openflow.TaskSupply, program openflow.Program) (driver.Spec, error) {
 	base := l.Base()
 	may := supply.May
 	limits := Limits(r, may, l.MachineCPUs, l.DiskBytes)

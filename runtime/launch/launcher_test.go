@@ -161,6 +161,15 @@ func TestSpecRefuses(t *testing.T) {
 				return openflow.TaskSupply{}, openflow.Errorf(openflow.CodeNotFound, "no job")
 			}
 		}, openflow.CodeNotFound, "no job"},
+		"not by the policy": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
+			l.Supply = func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error) {
+				return openflow.TaskSupply{}, openflow.Errorf(openflow.CodePermission, "not for this site")
+			}
+			l.Program = func(context.Context, string) (openflow.Program, error) {
+				t.Fatal("its image is brought back, which the policy does not let run")
+				return openflow.Program{}, nil
+			}
+		}, openflow.CodePermission, "not for this site"},
 		"program changed": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
 			l.Program = func(context.Context, string) (openflow.Program, error) {
 				return openflow.Program{}, openflow.Errorf(openflow.CodeConflict, "it has changed")

@@ -47,7 +47,19 @@ func Decide(p openflow.SitePolicy, a Applicant) (Approval, error) {
 	return d.approval, d.refused()
 }
 
-// decision is the state of one Decide.
+// Admit says whether an applicant may be brought to this site at all, by where it comes from and who has signed it. It is asked
+// before anything is pulled, loaded or unpacked. The digest of an image that is not here yet may be empty: its signature then has
+// to name a known key, and is verified once the image is here. Errors: those of Decide.
+func Admit(p openflow.SitePolicy, a Applicant) error {
+	d := decision{policy: p, of: a}
+	if a.Kind != openflow.ProviderBuiltIn {
+		d.place()
+		d.signature()
+	}
+	return d.refused()
+}
+
+// decision is the state of one decision.
 type decision struct {
 	policy   openflow.SitePolicy
 	of       Applicant
@@ -86,9 +98,14 @@ func (d *decision) what() string {
 
 // place judges where it comes from: its reference fits, or its digest is listed.
 func (d *decision) place() {
-	listed := slices.Contains(d.policy.Images.Digests, d.of.Digest) ||
+	listed := d.of.Digest != "" && slices.Contains(d.policy.Images.Digests, d.of.Digest) ||
 		slices.ContainsFunc(d.of.Digests, func(digest string) bool { return slices.Contains(d.policy.Images.Digests, digest) })
 	if listed || slices.ContainsFunc(d.policy.Images.Registries, func(entry string) bool { return Fits(entry, d.of.Reference) }) {
+		return
+	}
+	if d.of.Digest == "" {
+		d.refuse("images.registries", "if it may run here, add where it comes from to images.registries of the policy; or pull it with docker pull, where images.digests has its ID",
+			"its reference begins as none of the list, and the node calls no other registry")
 		return
 	}
 	d.refuse("images.registries", "if it may run here, add where it comes from to images.registries of the policy, or "+d.of.Digest+" to images.digests",
@@ -102,6 +119,9 @@ func (d *decision) signature() {
 	ask := "ask the publisher for a signature of this very content, or add the right key to images.publishers of the policy"
 	var failed error
 	for _, s := range d.of.Signatures {
+		if d.of.Digest == "" && d.promised(s, keys) {
+			return
+		}
 		proof, err := verify(d.of.Digest, s, keys)
 		if err == nil {
 			d.approval.Signer = proof
@@ -123,6 +143,13 @@ func (d *decision) signature() {
 	case d.policy.Images.RequireSignature:
 		d.refuse("images.require_signature", ask, "it has no signature of a publisher")
 	}
+}
+
+// promised reports whether a signature names a known key. What it is of is not here yet.
+func (d *decision) promised(s openflow.PublisherSignature, keys []publisher.Key) bool {
+	sig, err := publisher.ParseSignature(s.Text)
+	return err == nil && (len(keys) == 0 && !d.policy.Images.RequireSignature ||
+		slices.ContainsFunc(keys, func(k publisher.Key) bool { return k.ID() == sig.KeyID() }))
 }
 
 // plain is what an error says, without its remedy.

@@ -2,6 +2,7 @@ package osv
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -28,9 +29,12 @@ const (
 type Folder string
 
 // each visits the files of records, in order.
-func (f Folder) each(visit func(path string, e fs.DirEntry) error) error {
+func (f Folder) each(ctx context.Context, visit func(path string, e fs.DirEntry) error) error {
 	n := 0
 	err := filepath.WalkDir(string(f), func(path string, e fs.DirEntry, err error) error {
+		if ended := ctx.Err(); ended != nil {
+			return ended
+		}
 		if err != nil || !e.Type().IsRegular() || !strings.HasSuffix(path, ".json") {
 			return err
 		}
@@ -45,6 +49,9 @@ func (f Folder) each(visit func(path string, e fs.DirEntry) error) error {
 	if err == nil {
 		return nil
 	}
+	if ended := ctx.Err(); ended != nil {
+		return ended
+	}
 	code := openflow.CodeOf(err)
 	if code != openflow.CodeInvalid {
 		code = openflow.CodeUnavailable
@@ -54,10 +61,10 @@ func (f Folder) each(visit func(path string, e fs.DirEntry) error) error {
 }
 
 // State is a hash of what the folder holds, by names, sizes and times of files: nothing is read. Errors: CodeUnavailable,
-// CodeInvalid (it holds nothing, or too much).
-func (f Folder) State() (string, error) {
+// CodeInvalid (it holds nothing, or too much); the context's.
+func (f Folder) State(ctx context.Context) (string, error) {
 	h := sha256.New()
-	err := f.each(func(path string, e fs.DirEntry) error {
+	err := f.each(ctx, func(path string, e fs.DirEntry) error {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) { // it has gone while the folder was looked at
 			return nil
@@ -77,13 +84,16 @@ func (f Folder) State() (string, error) {
 }
 
 // Match finds the known vulnerabilities of parts, the worst first. What a record does not rate is rated as what it is called
-// elsewhere. Errors: CodeUnavailable, CodeInvalid (a record that cannot be read, with its file).
-func (f Folder) Match(parts []sbom.Part) ([]openflow.Vulnerability, error) {
-	m := matching{parts: map[string][]sbom.Part{}, ratings: map[string]openflow.Severity{}, names: map[string][]string{}}
-	for _, p := range parts {
-		m.parts[p.Ecosystem+" "+p.Name] = append(m.parts[p.Ecosystem+" "+p.Name], p)
+// elsewhere. A release of Debian that no record names is one that nobody knows. Errors: CodeUnavailable, CodeInvalid (a record
+// that cannot be read, with its file); the context's.
+func (f Folder) Match(ctx context.Context, parts []sbom.Part) ([]openflow.Vulnerability, error) {
+	m := matching{
+		parts: map[string][]measure{}, ratings: map[string]openflow.Severity{}, names: map[string][]string{}, releases: map[string]bool{},
 	}
-	err := f.each(func(path string, _ fs.DirEntry) error {
+	for _, p := range parts {
+		m.parts[p.Key()] = append(m.parts[p.Key()], measured(p))
+	}
+	err := f.each(ctx, func(path string, _ fs.DirEntry) error {
 		text, err := read(path)
 		if err != nil {
 			return err
@@ -92,8 +102,11 @@ func (f Folder) Match(parts []sbom.Part) ([]openflow.Vulnerability, error) {
 		if err != nil {
 			return openflow.Errorf(openflow.CodeInvalid, "%s: %w", path, err)
 		}
-		return m.record(r)
+		return m.record(ctx, r)
 	})
+	if err == nil {
+		err = m.elsewhere()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -112,13 +125,22 @@ func read(path string) ([]byte, error) {
 
 // matching is the state of one Match.
 type matching struct {
-	parts   map[string][]sbom.Part // by ecosystem and name
-	ratings map[string]openflow.Severity
-	names   map[string][]string // other IDs of what a record that was found is about
-	found   []openflow.Vulnerability
+	parts    map[string][]measure // by their keys
+	ratings  map[string]openflow.Severity
+	names    map[string][]string // other IDs of what a record that was found is about
+	releases map[string]bool     // of Debian, that records name
+	found    []match
+	// Of parts whose release no record has named so far: what is found if none does.
+	doubtful []match
 }
 
-func (m *matching) record(r Record) error {
+// match is a vulnerability of a part.
+type match struct {
+	is      openflow.Vulnerability
+	release string // of the part
+}
+
+func (m *matching) record(ctx context.Context, r Record) error {
 	if r.Withdrawn != "" {
 		return nil
 	}
@@ -131,28 +153,65 @@ func (m *matching) record(r Record) error {
 			m.ratings[id] = worse(m.ratings[id], own)
 		}
 	}
-	seen := map[string]bool{}
-	for _, a := range r.Affected {
-		ecosystem, _, _ := strings.Cut(a.Package.Ecosystem, ":")
-		name := a.Package.Name
-		if ecosystem == sbom.PyPI {
-			name = sbom.Normal(name)
+	m.named(r)
+	for key, about := range r.about(func(key string) bool { return len(m.parts[key]) > 0 }) {
+		for _, p := range m.parts[key] {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := m.part(r, about, p); err != nil {
+				return err
+			}
 		}
-		key := ecosystem + " " + name
-		if seen[key] {
+	}
+	return nil
+}
+
+// named notes which releases of Debian a record names.
+func (m *matching) named(r Record) {
+	for _, a := range r.Affected {
+		ecosystem, release, _ := strings.Cut(a.Package.Ecosystem, ":")
+		if ecosystem != sbom.Debian || release == "" || m.releases[release] {
 			continue
 		}
-		seen[key] = true
-		for _, p := range m.parts[key] {
-			v, hit := r.Match(p)
-			if !hit {
-				continue
-			}
-			if m.found = append(m.found, v); len(m.found) > maxFound {
-				return openflow.Errorf(openflow.CodeInvalid, "it has more than %d vulnerabilities of one image", maxFound)
-			}
-			m.names[v.ID] = append(slices.Clone(r.Aliases[:min(len(r.Aliases), maxNames)]), r.Upstream[:min(len(r.Upstream), maxNames)]...)
+		m.releases[release] = true
+		m.doubtful = slices.DeleteFunc(m.doubtful, func(d match) bool { return d.release == release })
+	}
+}
+
+func (m *matching) part(r Record, about []bounds, p measure) error {
+	release := p.part.Release
+	if v, hit := r.match(about, p); hit {
+		if m.found = append(m.found, match{v, release}); len(m.found) > maxFound {
+			return tooMany()
 		}
+		m.call(r)
+	}
+	if release == "" || m.releases[release] || len(m.doubtful) > maxFound {
+		return nil
+	}
+	p.part.Release = ""
+	if v, hit := r.match(about, p); hit {
+		m.doubtful = append(m.doubtful, match{v, release})
+		m.call(r)
+	}
+	return nil
+}
+
+// call notes by which other names a record goes.
+func (m *matching) call(r Record) {
+	m.names[r.ID] = append(slices.Clone(r.Aliases[:min(len(r.Aliases), maxNames)]), r.Upstream[:min(len(r.Upstream), maxNames)]...)
+}
+
+func tooMany() error {
+	return openflow.Errorf(openflow.CodeInvalid, "it has more than %d vulnerabilities of one image", maxFound)
+}
+
+// elsewhere takes parts of a release that no record names for parts of any.
+func (m *matching) elsewhere() error {
+	m.found = slices.DeleteFunc(m.found, func(f match) bool { return f.release != "" && !m.releases[f.release] })
+	if m.found = append(m.found, m.doubtful...); len(m.found) > maxFound {
+		return tooMany()
 	}
 	return nil
 }
@@ -162,16 +221,18 @@ const maxNames = 50
 
 // result rates what nobody has rated by its other names, and puts all in order.
 func (m *matching) result() []openflow.Vulnerability {
-	for i, v := range m.found {
-		if v.Severity != "" {
-			continue
+	found := make([]openflow.Vulnerability, len(m.found))
+	for i, f := range m.found {
+		v := f.is
+		if v.Severity == "" {
+			for _, id := range append([]string{v.ID}, m.names[v.ID]...) {
+				v.Severity = worse(v.Severity, m.ratings[id])
+			}
 		}
-		for _, id := range append([]string{v.ID}, m.names[v.ID]...) {
-			m.found[i].Severity = worse(m.found[i].Severity, m.ratings[id])
-		}
+		found[i] = v
 	}
-	slices.SortFunc(m.found, func(a, b openflow.Vulnerability) int {
+	slices.SortFunc(found, func(a, b openflow.Vulnerability) int {
 		return cmp.Or(cmp.Compare(b.Severity.Rank(), a.Severity.Rank()), strings.Compare(a.Package, b.Package), strings.Compare(a.ID, b.ID), strings.Compare(a.Version, b.Version))
 	})
-	return m.found
+	return found
 }

@@ -1,6 +1,7 @@
 package osv_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -185,7 +186,7 @@ func TestFolder(t *testing.T) {
 		"cve/CVE-2024-3.json":      `{"id":"CVE-2024-3","severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"}]}`,
 		"PyPI/PYSEC-1.json":        `{"id":"PYSEC-1","withdrawn":"2024-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"PyPI","name":"acme-yaml"},` + span("ECOSYSTEM", `{"introduced":"0"}`) + `}]}`,
 	})
-	found, err := f.Match([]sbom.Part{goPart("1.0.0"), debPart("3.0-1", "12"), pyPart("1.0"), {Ecosystem: "npm", Name: "x", Version: "1"}})
+	found, err := f.Match(t.Context(), []sbom.Part{goPart("1.0.0"), debPart("3.0-1", "12"), pyPart("1.0"), {Ecosystem: "npm", Name: "x", Version: "1"}})
 	require.NoError(t, err)
 	var told []string
 	for _, v := range found {
@@ -198,7 +199,7 @@ func TestFolder(t *testing.T) {
 		"GO-2024-2  Go acme.example/net []",
 	}, told)
 	require.NotContains(t, fmt.Sprint(found), "\x1b")
-	found, err = f.Match([]sbom.Part{goPart("1.1.0"), debPart("3.1-1", "12")})
+	found, err = f.Match(t.Context(), []sbom.Part{goPart("1.1.0"), debPart("3.1-1", "12")})
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 }
@@ -215,7 +216,7 @@ func TestFolderThatIsRefused(t *testing.T) {
 		"no record": {folder(t, map[string]string{"a/b.json": "x"}), filepath.Join("a", "b.json"), openflow.CodeInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := tc.f.Match([]sbom.Part{goPart("1.0.0")})
+			_, err := tc.f.Match(t.Context(), []sbom.Part{goPart("1.0.0")})
 			require.Equal(t, tc.code, openflow.CodeOf(err))
 			require.ErrorContains(t, err, tc.want)
 			require.ErrorContains(t, err, "images.vulnerabilities")
@@ -227,7 +228,7 @@ func TestFolderThatIsRefused(t *testing.T) {
 func TestState(t *testing.T) {
 	f := folder(t, map[string]string{"a.json": "{}", "b/c.json": "{}", "d.txt": ""})
 	state := func() string {
-		s, err := f.State()
+		s, err := f.State(t.Context())
 		require.NoError(t, err)
 		return s
 	}
@@ -254,6 +255,67 @@ func TestState(t *testing.T) {
 	changed()
 	require.NoError(t, os.Remove(filepath.Join(string(f), "e.json")))
 	changed()
+}
+
+// A release that no record names, such as 999, is one that nobody knows: so records of all are compared, in whatever order.
+func TestReleaseThatNoRecordNames(t *testing.T) {
+	text := func(id, release string) string {
+		return strings.Replace(record("Debian:"+release, "openssl", span("ECOSYSTEM", `{"introduced":"0"},{"fixed":"3.1-1"}`)), "X-2024-1", id, 1)
+	}
+	f := folder(t, map[string]string{
+		"a.json": text("A", "11"), "b.json": text("B", "12"), "c.json": text("C", "13"),
+		"d.json": `{"id":"D","affected":[{"package":{"ecosystem":"Debian","name":"openssl"},` + span("ECOSYSTEM", `{"introduced":"0"}`) + `}]}`,
+	})
+	for release, want := range map[string]string{"11": "A D", "12": "B D", "13": "C D", "": "A B C D", "999": "A B C D", "012": "A B C D"} {
+		found, err := f.Match(t.Context(), []sbom.Part{debPart("3.0-1", release)})
+		require.NoError(t, err)
+		var ids []string
+		for _, v := range found {
+			ids = append(ids, v.ID)
+		}
+		require.ElementsMatch(t, strings.Fields(want), ids, "%q", release)
+	}
+	found, err := f.Match(t.Context(), []sbom.Part{debPart("9.0-1", "999"), debPart("3.0-1", "12")})
+	require.NoError(t, err)
+	require.Len(t, found, 3)
+}
+
+// Package URLs of Go's modules are written in small letters.
+func TestLettersOfNames(t *testing.T) {
+	f := folder(t, map[string]string{"a.json": record("Go", "github.com/Acme/Net", span("SEMVER", `{"introduced":"0"}`))})
+	found, err := f.Match(t.Context(), []sbom.Part{{Ecosystem: sbom.Go, Name: "github.com/acme/net", Version: "1.0.0"}})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+}
+
+// As many versions of one package as a list may have, and none of them hit, cost little in records that list many. The context
+// ends it.
+func TestManyVersionsCostLittle(t *testing.T) {
+	var listed []string
+	for i := range 1000 {
+		listed = append(listed, fmt.Sprintf(`"1.%d.post1"`, i))
+	}
+	records := map[string]string{}
+	for i := range 50 {
+		records[fmt.Sprintf("%d.json", i)] = record("PyPI", "acme-yaml", `"versions":[`+strings.Join(listed, ",")+`]`)
+	}
+	f := folder(t, records)
+	var parts []sbom.Part
+	for i := range 100 {
+		parts = append(parts, pyPart(fmt.Sprintf("9.9.%d", i)))
+	}
+	var found []openflow.Vulnerability
+	var err error
+	used, _ := fuzzing.Cost(func() { found, err = f.Match(t.Context(), parts) })
+	require.NoError(t, err)
+	require.Empty(t, found)
+	require.Less(t, used, uint64(500<<20), "each version is read once a record, not once for each pair: that takes gigabytes")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = f.Match(ended, parts)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = f.State(ended)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func FuzzRecord(f *testing.F) {

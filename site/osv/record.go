@@ -93,122 +93,208 @@ func ParseRecord(text []byte) (Record, error) {
 // Match says whether a part is vulnerable by this record: that lists its version, or has a range that it is in. A version that
 // cannot be compared counts as vulnerable, because nobody can say that it is not. A record that was withdrawn matches nothing.
 func (r Record) Match(p sbom.Part) (openflow.Vulnerability, bool) {
+	return r.match(r.about(func(key string) bool { return key == p.Key() })[p.Key()], measured(p))
+}
+
+// match is Match by what the record says of that part's package.
+func (r Record) match(about []bounds, p measure) (openflow.Vulnerability, bool) {
 	v := openflow.Vulnerability{
-		ID: r.ID, Aliases: r.Aliases, Package: openflow.Line(p.Ecosystem + " " + p.Name), Version: p.Version, Summary: openflow.Line(openflow.Cut(r.Summary, 300)),
+		ID: r.ID, Aliases: r.Aliases, Package: openflow.Line(p.part.Ecosystem + " " + p.part.Name), Version: p.part.Version, Summary: openflow.Line(openflow.Cut(r.Summary, 300)),
 	}
-	compare, ok := orders[p.Ecosystem]
-	if r.Withdrawn != "" || !ok {
-		return v, false
-	}
+	var mended []point
 	hit := false
-	for _, a := range r.Affected {
-		if !a.of(p) {
+	for _, a := range about {
+		if a.release != "" && p.part.Release != "" && a.release != p.part.Release { // one that nobody knows is any
 			continue
 		}
-		in, fixed := a.in(p.Version, compare)
+		in, fixed := a.in(p)
 		if !in {
 			continue
 		}
 		hit = true
-		v.Fixed = append(v.Fixed, fixed...)
-		v.Severity = worse(v.Severity, worst(a.Severity), a.Ecosystem.severity(), a.Database.severity())
+		mended = append(mended, fixed...)
+		v.Severity = worse(v.Severity, worst(a.said.Severity), a.said.Ecosystem.severity(), a.said.Database.severity())
+	}
+	if !hit {
+		return v, false
 	}
 	if own := worst(r.Severity); own != "" {
 		v.Severity = worse(v.Severity, own)
 	} else if v.Severity == "" {
 		v.Severity = r.Database.severity()
 	}
-	slices.SortFunc(v.Fixed, func(a, b string) int {
-		n, ok := compare(a, b)
-		if !ok {
-			n = strings.Compare(a, b)
+	compare := scales[p.part.Ecosystem].compare
+	slices.SortFunc(mended, func(a, b point) int {
+		if !a.ok || !b.ok {
+			return strings.Compare(a.text, b.text)
 		}
-		return n
+		return compare(a.version, b.version)
 	})
-	v.Fixed = slices.Compact(v.Fixed)
-	return v, hit
-}
-
-// of reports whether the record speaks of that part's package. A part of Debian whose release nobody knows is of all.
-func (a affected) of(p sbom.Part) bool {
-	ecosystem, release, _ := strings.Cut(a.Package.Ecosystem, ":")
-	name := a.Package.Name
-	if ecosystem == sbom.PyPI {
-		name = sbom.Normal(name)
+	for _, f := range mended {
+		if !slices.Contains(v.Fixed, f.text) {
+			v.Fixed = append(v.Fixed, f.text)
+		}
 	}
-	return ecosystem == p.Ecosystem && name == p.Name && (release == "" || p.Release == "" || release == p.Release)
+	return v, true
 }
 
-// in reports whether a version is one of those that are affected, and which later ones are not.
+// measure is a part whose version has been read.
+type measure struct {
+	part sbom.Part
+	at   point
+}
+
+func measured(p sbom.Part) measure { return measure{p, pointAt(scales[p.Ecosystem], p.Version)} }
+
+// point is a version that was read; ok is false for what is none.
+type point struct {
+	text    string
+	version any
+	ok      bool
+}
+
+func pointAt(s scale, text string) point {
+	if s.read == nil {
+		return point{text: text}
+	}
+	version, ok := s.read(text)
+	return point{text, version, ok}
+}
+
+// zero is before all versions, and unbound behind all.
 //
-// The algorithm is that of the specification: https://ossf.github.io/osv-schema, "Evaluation".
-func (a affected) in(version string, compare order) (in bool, fixed []string) {
-	in = slices.Contains(a.Versions, version) || slices.ContainsFunc(a.Versions, func(v string) bool {
-		n, ok := compare(v, version)
-		return ok && n == 0
-	})
-	if _, comparable := compare(version, version); !comparable {
-		in = true
+// Spec: https://ossf.github.io/osv-schema, "affected[].ranges[].events".
+const (
+	zero    = "0"
+	unbound = "*"
+)
+
+// than orders two points that are readable.
+func (p point) than(q point, s scale) int {
+	switch {
+	case p.text == q.text:
+		return 0
+	case p.text == zero || q.text == unbound:
+		return -1
+	case q.text == zero || p.text == unbound:
+		return 1
 	}
-	judged := len(a.Versions) > 0
-	for _, span := range a.Ranges {
-		judged = true
-		if span.Type == "GIT" { // by commits, which no list of parts has
+	return s.compare(p.version, q.version)
+}
+
+func (p point) readable() bool { return p.ok || p.text == zero || p.text == unbound }
+
+// bounds are what a record says of one package, read once for all versions of it.
+type bounds struct {
+	said    affected
+	scale   scale
+	release string // of Debian; empty: of all
+	listed  []point
+	texts   []string
+	spans   []span
+}
+
+// about reads what the record says of packages that are wanted, by the names that parts have.
+func (r Record) about(wanted func(key string) bool) map[string][]bounds {
+	found := map[string][]bounds{}
+	if r.Withdrawn != "" {
+		return found
+	}
+	for _, a := range r.Affected {
+		ecosystem, release, _ := strings.Cut(a.Package.Ecosystem, ":")
+		s, known := scales[ecosystem]
+		key := sbom.Key(ecosystem, a.Package.Name)
+		if !known || !wanted(key) {
 			continue
 		}
-		hit, mended := span.in(version, compare)
+		b := bounds{said: a, scale: s, release: release, texts: slices.Sorted(slices.Values(a.Versions))}
+		for _, text := range a.Versions {
+			if p := pointAt(s, text); p.ok {
+				b.listed = append(b.listed, p)
+			}
+		}
+		slices.SortFunc(b.listed, func(x, y point) int { return s.compare(x.version, y.version) })
+		for _, said := range a.Ranges {
+			if said.Type != "GIT" { // by commits, which no list of parts has
+				b.spans = append(b.spans, said.span(s))
+			}
+		}
+		found[key] = append(found[key], b)
+	}
+	return found
+}
+
+// in reports whether a part's version is one of those that are affected, and which later ones are not.
+//
+// The algorithm is that of the specification: https://ossf.github.io/osv-schema, "Evaluation".
+func (b bounds) in(p measure) (in bool, fixed []point) {
+	if len(b.said.Versions) == 0 && len(b.said.Ranges) == 0 { // the record speaks of the package as a whole
+		return true, nil
+	}
+	if in = !p.at.ok; !in {
+		if _, in = slices.BinarySearch(b.texts, p.part.Version); !in {
+			_, in = slices.BinarySearchFunc(b.listed, p.at, func(x, y point) int { return b.scale.compare(x.version, y.version) })
+		}
+	}
+	for _, s := range b.spans {
+		hit, mended := s.in(p.at, b.scale)
 		in = in || hit
 		fixed = append(fixed, mended...)
-	}
-	if !judged { // the record speaks of the package as a whole
-		return true, nil
 	}
 	return in, fixed
 }
 
-// in evaluates the events of a range in the order of versions.
-func (s versionSpan) in(version string, compare order) (in bool, fixed []string) {
-	events := slices.Clone(s.Events)
-	readable := true
-	at := func(e event) string { return cmp.Or(e.Introduced, e.Fixed, e.LastAffected, e.Limit) }
-	than := func(a, b string) int { // "0" is before all versions
-		switch {
-		case a == b:
-			return 0
-		case a == "0":
-			return -1
-		case b == "0":
-			return 1
-		}
-		n, ok := compare(a, b)
-		readable = readable && ok
-		return n
+// span is a range that was read: its events in the order of versions.
+type span struct {
+	events   []moment
+	readable bool
+}
+
+// moment is an event that was read.
+type moment struct {
+	said event
+	at   point
+}
+
+func (v versionSpan) span(s scale) span {
+	read := span{readable: true}
+	for _, e := range v.Events {
+		m := moment{e, pointAt(s, cmp.Or(e.Limit, e.Introduced, e.Fixed, e.LastAffected))}
+		read.events = append(read.events, m)
+		read.readable = read.readable && m.at.readable()
 	}
-	slices.SortStableFunc(events, func(a, b event) int { return than(at(a), at(b)) })
-	limited, within := false, false
-	for _, e := range events {
-		switch {
-		case e.Limit != "":
-			limited = true
-			within = within || e.Limit == "*" || than(version, e.Limit) < 0
-		case e.Introduced != "" && than(version, e.Introduced) >= 0:
-			in = true
-		case e.Fixed != "" && than(version, e.Fixed) >= 0:
-			in = false
-		case e.Fixed != "":
-			fixed = append(fixed, e.Fixed)
-		case e.LastAffected != "" && than(version, e.LastAffected) > 0:
-			in = false
-		}
+	if read.readable {
+		slices.SortStableFunc(read.events, func(a, b moment) int { return a.at.than(b.at, s) })
 	}
-	if !readable { // nobody can say that it is not
-		fixed = nil
-		for _, e := range events {
-			if e.Fixed != "" {
-				fixed = append(fixed, e.Fixed)
+	return read
+}
+
+// in evaluates the events of a range.
+func (s span) in(version point, by scale) (in bool, fixed []point) {
+	if !s.readable || !version.ok { // nobody can say that it is not
+		for _, e := range s.events {
+			if e.said.Fixed != "" {
+				fixed = append(fixed, pointAt(by, e.said.Fixed))
 			}
 		}
 		return true, fixed
+	}
+	limited, within := false, false
+	for _, e := range s.events {
+		reached := version.than(e.at, by) >= 0
+		switch {
+		case e.said.Limit != "":
+			limited = true
+			within = within || !reached
+		case e.said.Introduced != "":
+			in = in || reached
+		case e.said.Fixed != "" && reached:
+			in = false
+		case e.said.Fixed != "":
+			fixed = append(fixed, e.at)
+		case e.said.LastAffected != "" && version.than(e.at, by) > 0:
+			in = false
+		}
 	}
 	if limited && !within {
 		in = false

@@ -14,30 +14,38 @@ import (
 // maxVersion bounds what is compared as a version.
 const maxVersion = 256
 
-// order compares versions of one ecosystem; ok is false when one of them is none.
-type order func(a, b string) (n int, ok bool)
+// scale orders the versions of one ecosystem. Each is read once, and compared often.
+type scale struct {
+	read    func(text string) (version any, ok bool) // ok is false for what is no version
+	compare func(a, b any) int
+}
 
-// orders are those of the ecosystems that are compared.
-var orders = map[string]order{sbom.Go: semantic, sbom.Debian: debian, sbom.PyPI: pep440}
+// scales are those of the ecosystems that are compared.
+var scales = map[string]scale{
+	sbom.Go:     {semantic, func(a, b any) int { return semver.Compare(a.(string), b.(string)) }},
+	sbom.Debian: {debian, func(a, b any) int { return compareDebian(a.([]string), b.([]string)) }},
+	sbom.PyPI:   {pep440, func(a, b any) int { return comparePython(a.(python), b.(python)) }},
+}
 
-// semantic compares as semver.org has it. Versions of Go's standard library may have two numbers.
-func semantic(a, b string) (int, bool) {
-	a, b = "v"+strings.TrimPrefix(a, "v"), "v"+strings.TrimPrefix(b, "v")
-	if len(a) > maxVersion || len(b) > maxVersion || !semver.IsValid(a) || !semver.IsValid(b) {
-		return 0, false
-	}
-	return semver.Compare(a, b), true
+// semantic reads what semver.org has. Versions of Go's standard library may have two numbers.
+func semantic(text string) (any, bool) {
+	text = "v" + strings.TrimPrefix(text, "v")
+	return text, len(text) <= maxVersion && semver.IsValid(text)
 }
 
 var debianForm = regexp.MustCompile(`^(?:([0-9]+):)?([0-9A-Za-z][0-9A-Za-z.+~_-]*?)(?:-([0-9A-Za-z+.~_]*))?$`)
 
-// debian compares as dpkg does (deb-version(7)): epoch, upstream version, revision.
-func debian(a, b string) (int, bool) {
-	x, y := debianForm.FindStringSubmatch(a), debianForm.FindStringSubmatch(b)
-	if len(a) > maxVersion || len(b) > maxVersion || x == nil || y == nil {
-		return 0, false
+// debian reads what dpkg has (deb-version(7)): epoch, upstream version, revision.
+func debian(text string) (any, bool) {
+	if len(text) > maxVersion {
+		return nil, false
 	}
-	return cmp.Or(number(x[1], y[1]), verrevcmp(x[2], y[2]), verrevcmp(x[3], y[3])), true
+	m := debianForm.FindStringSubmatch(text)
+	return m, m != nil
+}
+
+func compareDebian(x, y []string) int {
+	return cmp.Or(number(x[1], y[1]), verrevcmp(x[2], y[2]), verrevcmp(x[3], y[3]))
 }
 
 // number compares digits, however many. None are zero.
@@ -113,10 +121,14 @@ type python struct {
 	local   []string
 }
 
-func parsePython(s string) (python, bool) {
-	m := pep440Form.FindStringSubmatch(s)
-	if m == nil || len(s) > maxVersion {
-		return python{}, false
+// pep440 reads what PEP 440 has, local versions included.
+func pep440(text string) (any, bool) {
+	if len(text) > maxVersion {
+		return nil, false
+	}
+	m := pep440Form.FindStringSubmatch(text)
+	if m == nil {
+		return nil, false
 	}
 	v := python{epoch: m[1], release: strings.Split(m[2], "."), isDev: m[8] != "", dev: m[9]}
 	for len(v.release) > 1 && strings.Trim(v.release[len(v.release)-1], "0") == "" {
@@ -149,19 +161,13 @@ func parsePython(s string) (python, bool) {
 
 var separator = regexp.MustCompile(`[-_.]`)
 
-// pep440 compares as PEP 440 has it, local versions included.
-func pep440(a, b string) (int, bool) {
-	x, ok1 := parsePython(a)
-	y, ok2 := parsePython(b)
-	if !ok1 || !ok2 {
-		return 0, false
-	}
+func comparePython(x, y python) int {
 	return cmp.Or(
 		number(x.epoch, y.epoch), slices.CompareFunc(x.release, y.release, number),
 		strings.Compare(x.pre[0], y.pre[0]), number(x.pre[1], y.pre[1]),
 		cmp.Compare(len(x.post[:min(1, len(x.post))]), len(y.post[:min(1, len(y.post))])), number(strings.TrimPrefix(x.post, "p"), strings.TrimPrefix(y.post, "p")),
 		released(x, y), number(x.dev, y.dev), slices.CompareFunc(x.local, y.local, local),
-	), true
+	)
 }
 
 // released orders a development release before what it leads to.

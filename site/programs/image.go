@@ -18,33 +18,86 @@ import (
 const restoreWithin = 10 * time.Minute
 
 // Inspect looks at what is to be registered: the path of a program, the path of an image's archive, or the reference of an
-// image. A reference that the runtime does not have is pulled. What is missing in the record is said by the program itself.
-// Errors: CodeInvalid (it is none of these, or the runtime runs no images), CodeNotFound and CodeUnavailable (no such image).
-func (p *Programs) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error) {
+// image. Nothing is pulled, loaded or run: an image that is not here yet has no digest. What else is missing in the record is said
+// by the program itself. Errors: CodeInvalid (it is none of these, or the runtime runs no images), CodeUnavailable.
+func (p *Programs) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, error) {
 	r := openflow.ProviderRecord{Kind: openflow.ProviderImage, Place: what}
 	if !filepath.IsAbs(what) {
-		img, err := p.named(ctx, what)
+		img, err := p.Images.Image(ctx, what)
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			return r, nil
+		}
 		r.Digest = img.ID
-		return r, img, err
+		return r, err
 	}
 	if err := checkPath(what); err != nil {
-		return r, driver.Image{}, err
+		return r, err
 	}
 	archive, err := isTar(what)
 	if err != nil {
-		return r, driver.Image{}, unusable(what, anArchive, err)
+		return r, unusable(what, anArchive, err)
 	}
 	if !archive {
 		r.Kind = openflow.ProviderProgram
 		r.Place, r.Digest, err = Inspect(what)
-		return r, driver.Image{}, err
+		return r, err
 	}
 	if r.Place, r.Archive, err = inspect(what, anArchive); err != nil {
-		return r, driver.Image{}, err
+		return r, err
+	}
+	r.Digest, err = p.Images.ArchiveID(ctx, r.Place)
+	return r, err
+}
+
+// Fetch brings the image that was inspected to the runtime: it is loaded from its archive, or pulled. The record that it returns has
+// its digest. A program is brought by Ready. Errors: CodeInvalid (a damaged archive), CodeNotFound and CodeUnavailable (no such
+// image), CodeConflict (the archive has changed meanwhile).
+func (p *Programs) Fetch(ctx context.Context, r openflow.ProviderRecord) (openflow.ProviderRecord, driver.Image, error) {
+	switch {
+	case r.Kind != openflow.ProviderImage:
+		return r, driver.Image{}, nil
+	case r.Archive == "":
+		img, err := p.named(ctx, r.Place)
+		r.Digest = img.ID
+		return r, img, err
 	}
 	img, err := p.Images.LoadArchive(ctx, r.Place)
-	r.Digest = img.ID
+	if err == nil && img.ID != r.Digest {
+		err = openflow.Errorf(openflow.CodeConflict, "%s changes while it is looked at: its image was %s and is %s", r.Place, r.Digest, img.ID).
+			WithHint("register it when nobody writes to it")
+		r.Digest = img.ID
+	}
 	return r, img, err
+}
+
+// Discard removes what Fetch and Ready have brought to the runtime for a provider that is not registered after all. What was there
+// before stays.
+func (p *Programs) Discard(ctx context.Context, r openflow.ProviderRecord) error {
+	if r.Kind == openflow.ProviderImage {
+		var err error
+		if r.Archive == "" {
+			err = p.Images.Discard(ctx, r.Place)
+		}
+		if r.Digest != "" {
+			err = errors.Join(err, p.Images.Discard(ctx, r.Digest))
+		}
+		return err
+	}
+	key := brought{r.Place, r.Digest}
+	p.mu.Lock()
+	started, made := p.images[key]
+	delete(p.images, key)
+	p.mu.Unlock()
+	switch {
+	case !made || p.uses(started):
+		return nil
+	case filepath.Dir(started) != p.Copies:
+		return p.Images.Discard(ctx, started)
+	}
+	if err := os.Remove(started); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // named finds an image that the runtime has under that reference, or fetches it.

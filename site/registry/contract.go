@@ -53,27 +53,45 @@ func (h *held) judge(point string, err error, detail string) bool {
 }
 
 // Hold holds an image or program against the contract, point by point, and registers nothing. It is run to describe itself, and
-// with arguments that it must refuse. Errors: CodeInvalid (the dialect or a name), the context's; what does not hold is none.
+// with arguments that it must refuse. Nothing of it stays here. Errors: CodeInvalid (the dialect or a name), the context's; what
+// does not hold is none.
 //
 // Spec: algorithm-image §10.
-func (g *Registry) Hold(ctx context.Context, n Registration) ([]openflow.Finding, error) {
+func (g *Registry) Hold(ctx context.Context, n Registration) (found []openflow.Finding, err error) {
 	speaks, err := g.Speaks(n.Dialect)
 	if err != nil {
 		return nil, err
 	}
 	h := &held{}
-	r, img, err := g.Machine.Inspect(ctx, n.What)
+	r, papers, err := g.inspect(ctx, n) // before anything of it is pulled or loaded
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if openflow.CodeOf(err) == openflow.CodePermission {
+		h.judge("policy", err, "")
+		return h.list, nil
+	}
+	defer func() {
+		if wrong := g.discard(ctx, r); wrong != nil && err == nil {
+			h.warn("nothing stays", "remove it by hand", "what was brought here could not be removed: %v", wrong)
+			found = h.list
+		}
+	}()
+	var img driver.Image
+	if err == nil {
+		r, img, err = g.Machine.Fetch(ctx, r)
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	if !h.judge("content", err, "it can be read to its end, and is what its hashes say: "+r.Digest) {
 		return h.list, nil
 	}
-	r.Name, r.Version, r.Dialect = n.Name, n.Version, speaks
+	r.Dialect = speaks
 	if r.Kind == openflow.ProviderImage {
 		h.image(img)
 	}
-	if n.Papers, err = g.judge(ctx, r, nil, n.Papers); !h.judge("policy", err, "the site's policy lets it run") {
+	if n.Papers, err = g.judge(ctx, r, nil, papers); !h.judge("policy", err, "the site's policy lets it run") {
 		return h.list, ctx.Err()
 	}
 	p, err := g.questions(r, img, n)

@@ -45,8 +45,13 @@ type Description struct {
 
 // Machine is what the registry asks of the machine that it is on.
 type Machine interface {
-	// Inspect looks at what is to be registered: a program, an archive of an image, or an image by its reference.
-	Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error)
+	// Inspect looks at what is to be registered: a program, an archive of an image, or an image by its reference. It brings
+	// nothing here: an image that is not here has no digest.
+	Inspect(ctx context.Context, what string) (openflow.ProviderRecord, error)
+	// Fetch brings an image that was inspected to where it runs.
+	Fetch(ctx context.Context, r openflow.ProviderRecord) (openflow.ProviderRecord, driver.Image, error)
+	// Discard removes again what Fetch and Ready have brought, and nothing that was there before.
+	Discard(ctx context.Context, r openflow.ProviderRecord) error
 	// Ready brings what a provider's runs are started with to where they are, unless it is there. That may take long.
 	Ready(ctx context.Context, r openflow.ProviderRecord) (image string, err error)
 	// Ask runs a provider's program with these arguments where its runs do, isolated as they are; see programs.Programs.

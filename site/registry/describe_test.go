@@ -29,9 +29,16 @@ func program(t *testing.T, script string) string {
 // here asks programs of this machine as this user.
 type here struct{}
 
-func (here) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error) {
+func (here) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, error) {
 	return (&programs.Programs{Images: driver.NoImages{Runtime: "process"}}).Inspect(ctx, what)
 }
+
+// Fetch and Discard have nothing to bring or to remove.
+func (here) Fetch(_ context.Context, r openflow.ProviderRecord) (openflow.ProviderRecord, driver.Image, error) {
+	return r, driver.Image{}, nil
+}
+
+func (here) Discard(context.Context, openflow.ProviderRecord) error { return nil }
 
 // Ready has nothing to bring.
 func (here) Ready(_ context.Context, r openflow.ProviderRecord) (string, error) { return r.Place, nil }

@@ -46,7 +46,7 @@ func (g *Registry) RegisterFolder(ctx context.Context, folder string) (wrong []s
 		return nil, err
 	}
 	for _, file := range files {
-		r, _, err := g.Machine.Inspect(ctx, file)
+		r, err := g.Machine.Inspect(ctx, file)
 		if err == nil && slices.ContainsFunc(known, func(p openflow.ProviderRecord) bool {
 			return p.Place == r.Place && p.Digest == r.Digest && p.Archive == r.Archive
 		}) {

@@ -6,20 +6,55 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"openflow"
 )
 
 // Judge holds what is to be registered against the site's policy.
 type Judge interface {
+	// Admit refuses what the policy lets nobody bring here, by its place and signature. It is asked before anything is pulled,
+	// loaded or unpacked: the digest of an image that is not here is empty. It completes the papers as far.
+	Admit(ctx context.Context, r openflow.ProviderRecord, given openflow.Papers) (openflow.Papers, error)
 	// Judge refuses what the policy does not let run; see approval.Decide. A name or components that nobody knows yet are
 	// empty. It completes the papers: of what is said to be signed it notes what was, and it makes an SBOM where none is given.
 	Judge(ctx context.Context, r openflow.ProviderRecord, components []openflow.ComponentRecord, given openflow.Papers) (openflow.Papers, error)
 	// Stands refuses a registered provider that the policy does not let run now: a key may be revoked since, or a vulnerability
 	// known.
 	Stands(ctx context.Context, r openflow.ProviderRecord) error
+}
+
+// inspect looks at what is to be registered, and asks the policy whether it may come here at all.
+func (g *Registry) inspect(ctx context.Context, n Registration) (r openflow.ProviderRecord, papers openflow.Papers, err error) {
+	if r, err = g.Machine.Inspect(ctx, n.What); err != nil {
+		return r, n.Papers, err
+	}
+	r.Name, r.Version = n.Name, n.Version
+	if g.Judge == nil {
+		return r, n.Papers, nil
+	}
+	papers, err = g.Judge.Admit(ctx, r, n.Papers)
+	return r, papers, err
+}
+
+// discardWithin bounds what it takes to remove what a call has brought.
+const discardWithin = 30 * time.Second
+
+// discard removes what a call has brought for a provider that is not registered after all. What another provider has stays.
+func (g *Registry) discard(ctx context.Context, r openflow.ProviderRecord) error {
+	if r.Place == "" {
+		return nil // nothing was found
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardWithin)
+	defer cancel()
+	list, err := g.Rows.Providers(ctx)
+	if err != nil || slices.ContainsFunc(list, func(p openflow.ProviderRecord) bool { return p.Digest == r.Digest }) {
+		return err
+	}
+	return g.Machine.Discard(ctx, r)
 }
 
 func (g *Registry) judge(

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -32,8 +33,29 @@ type Registration struct {
 // run, and isolated as they are; twice, because a description that changes says nothing. The same again changes nothing. Errors:
 // CodeInvalid (what is named, what it says, or the dialect); CodePermission (nothing would isolate it); CodeNotFound and
 // CodeUnavailable (the image cannot be had). CodeConflict: the provider has something else in that version, or this in another
-// dialect, or it described itself otherwise.
+// dialect, or it described itself otherwise. Of what is refused nothing stays here.
 func (g *Registry) Register(ctx context.Context, n Registration) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
+	r, list, err := g.register(ctx, n)
+	if err != nil {
+		if wrong := g.discard(ctx, r); wrong != nil {
+			err = stays(err, wrong)
+		}
+	}
+	return r, list, err
+}
+
+// stays is an error that leaves something behind.
+func stays(err, wrong error) error {
+	var known *openflow.Error
+	if !errors.As(err, &known) {
+		return err
+	}
+	said := *known
+	said.Message += "; what it has brought here could not be removed: " + wrong.Error()
+	return &said
+}
+
+func (g *Registry) register(ctx context.Context, n Registration) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
 	r, said, papers, err := g.examine(ctx, n)
 	if err != nil {
 		return r, nil, err
@@ -89,11 +111,14 @@ func (g *Registry) examine(ctx context.Context, n Registration) (openflow.Provid
 	if err != nil {
 		return r, Description{}, papers, err
 	}
-	r, img, err := g.Machine.Inspect(ctx, n.What)
+	if r, papers, err = g.inspect(ctx, n); err != nil { // before anything of it is pulled or loaded
+		return r, Description{}, papers, err
+	}
+	r, img, err := g.Machine.Fetch(ctx, r)
 	if err != nil {
 		return r, Description{}, papers, err
 	}
-	r.Name, r.Version, r.Dialect, r.AddedBy = n.Name, n.Version, speaks, n.User
+	r.Dialect, r.AddedBy = speaks, n.User
 	if papers, err = g.judge(ctx, r, nil, papers); err != nil { // before anything of it runs
 		return r, Description{}, papers, err
 	}

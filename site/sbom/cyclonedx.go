@@ -3,6 +3,7 @@ package sbom
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
@@ -61,7 +62,11 @@ func Read(text []byte) (parts []Part, total int, err error) {
 	if w.total == 0 {
 		return refuse("it lists nothing")
 	}
-	return sorted(w.parts), w.total, nil
+	parts = sorted(w.parts)
+	if err := fewVersions(parts); err != nil {
+		return refuse("%w", err)
+	}
+	return parts, w.total, nil
 }
 
 // walk goes through the components of a document, which may have components of their own.
@@ -86,12 +91,7 @@ func (w *walk) visit(list []cdx.Component) {
 func Write(subject string, parts []Part) ([]byte, error) {
 	bom := cdx.NewBOM()
 	bom.Metadata = &cdx.Metadata{Component: &cdx.Component{Type: cdx.ComponentTypeContainer, Name: subject}}
-	list := make([]cdx.Component, 0, len(parts))
-	for _, p := range sorted(parts) {
-		c := cdx.Component{Type: cdx.ComponentTypeLibrary, Name: p.Name, Version: p.Version, PackageURL: p.purl()}
-		c.BOMRef = c.PackageURL
-		list = append(list, c)
-	}
+	list := components(sorted(parts))
 	bom.Components = &list
 	var b bytes.Buffer
 	if err := cdx.NewBOMEncoder(&b, cdx.BOMFileFormatJSON).SetPretty(true).EncodeVersion(bom, cdx.SpecVersion1_6); err != nil {
@@ -101,4 +101,52 @@ func Write(subject string, parts []Part) ([]byte, error) {
 		return nil, openflow.Errorf(openflow.CodeInternal, "SBOM: what was written is no JSON")
 	}
 	return b.Bytes(), nil
+}
+
+// add adds parts to a list that somebody else made, which has been read. All that it says stays as it is.
+func add(text []byte, parts []Part) ([]byte, error) {
+	refuse := func(err error) ([]byte, error) {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "what was found cannot be added to the SBOM: %w", err)
+	}
+	var document map[string]json.RawMessage
+	if err := json.Unmarshal(text, &document); err != nil {
+		return refuse(err)
+	}
+	at := "components"
+	for key := range document { // as Read takes it
+		if strings.EqualFold(key, at) {
+			at = key
+		}
+	}
+	var list []json.RawMessage
+	if said := document[at]; said != nil {
+		if err := json.Unmarshal(said, &list); err != nil {
+			return refuse(err)
+		}
+	}
+	for _, c := range components(parts) {
+		said, err := json.Marshal(c)
+		if err != nil {
+			return refuse(err)
+		}
+		list = append(list, said)
+	}
+	var err error
+	if document[at], err = json.Marshal(list); err != nil {
+		return refuse(err)
+	}
+	if text, err = json.Marshal(document); err != nil {
+		return refuse(err)
+	}
+	return text, nil
+}
+
+func components(parts []Part) []cdx.Component {
+	list := make([]cdx.Component, 0, len(parts))
+	for _, p := range parts {
+		c := cdx.Component{Type: cdx.ComponentTypeLibrary, Name: p.Name, Version: p.Version, PackageURL: p.purl()}
+		c.BOMRef = c.PackageURL
+		list = append(list, c)
+	}
+	return list
 }

@@ -1,7 +1,6 @@
 package sbom
 
 import (
-	"bufio"
 	"bytes"
 	"debug/buildinfo"
 	"io"
@@ -54,14 +53,32 @@ func Of(program io.ReaderAt) (parts []Part, ok bool) {
 	return sorted(parts), len(parts) > 0
 }
 
-// readBuild is buildinfo.Read of a file that somebody else wrote: whatever it trips over is an error.
+// maxBuild bounds what is read of a program for its build information, and so what that takes of memory. Go's linker puts it
+// at the beginning of the data, and that of a thousand modules has a few hundred kilobytes.
+const maxBuild = 8 << 20
+
+// frugal reads until it has read enough.
+type frugal struct {
+	of   io.ReaderAt
+	left int64
+}
+
+func (f *frugal) ReadAt(p []byte, at int64) (int, error) {
+	if f.left -= int64(len(p)); f.left < 0 {
+		return 0, openflow.Errorf(openflow.CodeInvalid, "the program's build information has more than %d bytes", maxBuild)
+	}
+	return f.of.ReadAt(p, at)
+}
+
+// readBuild is buildinfo.Read of a file that somebody else wrote: whatever it trips over is an error. That package takes as much
+// as the file says, into memory.
 func readBuild(program io.ReaderAt) (info *debug.BuildInfo, err error) {
 	defer func() {
 		if trouble := recover(); trouble != nil {
 			err = openflow.Errorf(openflow.CodeInvalid, "the program's build information cannot be read: %v", trouble)
 		}
 	}()
-	return buildinfo.Read(program)
+	return buildinfo.Read(&frugal{program, maxBuild})
 }
 
 var goRelease = regexp.MustCompile(`^go([0-9]+\.[0-9]+(?:\.[0-9]+)?)(?:(rc|beta)([0-9]+))?`)
@@ -81,9 +98,6 @@ func goVersion(text string) (string, bool) {
 	}
 	return v, true
 }
-
-// maxLine bounds a line of the files that are read in an image.
-const maxLine = 1 << 20
 
 // dpkg lists the source packages that a status file of dpkg has installed.
 func dpkg(text []byte) []Part {
@@ -117,16 +131,16 @@ func python(text []byte) []Part {
 // fields reads those "Name: value" lines of a stanza that are wanted. The first of each counts.
 func fields(stanza []byte, wanted ...string) map[string]string {
 	found := map[string]string{}
-	scan := bufio.NewScanner(bytes.NewReader(stanza))
-	scan.Buffer(nil, maxLine)
-	for scan.Scan() {
-		key, value, ok := strings.Cut(scan.Text(), ":")
+	for len(stanza) > 0 {
+		var line []byte
+		line, stanza, _ = bytes.Cut(stanza, []byte("\n"))
+		key, value, ok := bytes.Cut(line, []byte(":"))
 		if !ok {
 			continue
 		}
 		for _, w := range wanted {
-			if key == w && found[w] == "" {
-				found[w] = strings.TrimSpace(value)
+			if string(key) == w && found[w] == "" {
+				found[w] = strings.TrimSpace(string(value))
 			}
 		}
 	}
@@ -141,8 +155,8 @@ func release(text []byte) string {
 			values[key] = strings.Trim(value, `"'`)
 		}
 	}
-	if values["ID"] != "debian" || len(values["VERSION_ID"]) > 8 {
+	if values["ID"] != "debian" {
 		return ""
 	}
-	return values["VERSION_ID"]
+	return whole(values["VERSION_ID"])
 }

@@ -1,11 +1,12 @@
 // Package sbom knows what images and programs are made of: it reads and writes lists of parts in CycloneDX's JSON, and makes
 // one of what an image holds.
 //
-// [Read] reads a list that somebody else made. [Of] makes one of a program, and a [Collector] of the layers of an image. It takes
-// the list that lies in the image. Otherwise it goes by what Go programs, Debian's packages and Python's say of themselves there.
+// [Read] reads a list that somebody else made. [Of] makes one of a program, and a [Collector] of the layers of an image. It goes by
+// what Go programs, Debian's packages and Python's say of themselves there. [Join] adds that to a list that somebody else made.
 package sbom
 
 import (
+	"cmp"
 	"net/url"
 	"path"
 	"regexp"
@@ -77,16 +78,13 @@ func escapePath(s string) string {
 
 // partOf reads a package URL; false for an ecosystem that is not compared, or for what is none.
 func partOf(text string) (Part, bool) {
-	rest, ok := strings.CutPrefix(text, "pkg:")
-	if !ok || len(text) > 4*maxText {
+	scheme, rest, ok := strings.Cut(text, ":")
+	if !ok || !strings.EqualFold(scheme, "pkg") || len(text) > 4*maxText {
 		return Part{}, false
 	}
 	rest, _, _ = strings.Cut(rest, "#")
 	rest, query, _ := strings.Cut(rest, "?")
-	qualifiers, err := url.ParseQuery(query)
-	if err != nil {
-		return Part{}, false
-	}
+	qualifiers, _ := url.ParseQuery(query) // those that can be read: a part with fewer of them is compared with more
 	kind, rest, _ := strings.Cut(strings.TrimLeft(rest, "/"), "/")
 	version := ""
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
@@ -103,17 +101,17 @@ func partOf(text string) (Part, bool) {
 		p.Ecosystem, p.Version = Go, strings.TrimPrefix(strings.TrimPrefix(version, "go"), "v")
 	case "deb":
 		space, of, _ := strings.Cut(name, "/")
-		if space != "debian" {
+		if !strings.EqualFold(space, "debian") {
 			return Part{}, false
 		}
-		p.Ecosystem, p.Name = Debian, of
+		p.Ecosystem, p.Name = Debian, strings.ToLower(of)
 		if source := qualifiers.Get("upstream"); source != "" {
 			p.Name, p.Version = sourceOf(strings.ReplaceAll(source, "@", " ("), version)
 		}
 		if epoch := qualifiers.Get("epoch"); epoch != "" && !strings.Contains(p.Version, ":") {
 			p.Version = epoch + ":" + p.Version
 		}
-		p.Release = strings.TrimPrefix(qualifiers.Get("distro"), "debian-")
+		p.Release = whole(strings.TrimPrefix(qualifiers.Get("distro"), "debian-"))
 	case "pypi":
 		p.Ecosystem, p.Name = PyPI, Normal(path.Base(name))
 	default:
@@ -136,11 +134,49 @@ var separators = regexp.MustCompile(`[-_.]+`)
 // Normal is the name of a project as PyPI compares it (PEP 503).
 func Normal(name string) string { return strings.ToLower(separators.ReplaceAllString(name, "-")) }
 
+// Key is the name by which parts are compared, whatever letters it is written in: package URLs of Go's modules have small ones
+// only, and records those of the module.
+func (p Part) Key() string { return Key(p.Ecosystem, p.Name) }
+
+// Key is the name by which a package of an ecosystem is compared.
+func Key(ecosystem, name string) string {
+	if ecosystem == PyPI {
+		return ecosystem + " " + Normal(name)
+	}
+	return ecosystem + " " + strings.ToLower(name)
+}
+
+// maxVersions is how many versions of one package a list may have. Each is compared with every record of that package.
+const maxVersions = 100
+
+// fewVersions refuses a list with more versions of one package. Errors: CodeInvalid.
+func fewVersions(parts []Part) error {
+	versions := map[string]int{}
+	for _, p := range parts {
+		key := p.Key()
+		if versions[key]++; versions[key] > maxVersions {
+			return openflow.Errorf(openflow.CodeInvalid, "it has more than %d versions of %s", maxVersions, openflow.Line(key))
+		}
+	}
+	return nil
+}
+
+// whole is a number of Debian's release: "12" of "12.5" too. What is none, such as "bookworm", is empty: of any release.
+func whole(release string) string {
+	number, _, _ := strings.Cut(release, ".")
+	if number == "" || len(number) > 8 || strings.Trim(number, "0123456789") != "" {
+		return ""
+	}
+	return number
+}
+
+func compare(a, b Part) int {
+	return cmp.Or(strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version), strings.Compare(a.Release, b.Release))
+}
+
 // sorted is a list of parts in order, each once.
 func sorted(parts []Part) []Part {
 	parts = slices.Clone(parts)
-	slices.SortFunc(parts, func(a, b Part) int {
-		return strings.Compare(a.Ecosystem+"\x00"+a.Name+"\x00"+a.Version+"\x00"+a.Release, b.Ecosystem+"\x00"+b.Name+"\x00"+b.Version+"\x00"+b.Release)
-	})
+	slices.SortFunc(parts, compare)
 	return slices.Compact(parts)
 }

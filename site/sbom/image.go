@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"openflow"
@@ -20,6 +21,9 @@ const (
 	maxFile    = 64 << 20  // bytes of a file of dpkg's or Python's that is read
 	maxKept    = 256 << 20 // bytes of all that are kept
 	maxLooks   = 20e6      // at what is kept, for all that layers remove
+	maxName    = 4 << 10   // bytes of a file's name: Linux opens none that is longer
+	maxProgram = 1 << 30   // bytes of a program that is looked at; one that is larger is passed over
+	maxSaid    = 300_000   // parts that all files speak of, repeats and replaced ones included
 )
 
 // wellKnown are the places in an image where a list of its parts is looked for.
@@ -37,6 +41,7 @@ type Collector struct {
 	looks   int
 	bytes   int64
 	kept    int64
+	said    int
 }
 
 // held is what files say, by their path.
@@ -71,10 +76,29 @@ func (c *Collector) Layer(r io.Reader) error {
 		if c.entries++; c.entries > maxEntries {
 			return openflow.Errorf(openflow.CodeInvalid, "the image has more than %d files", maxEntries)
 		}
+		if len(h.Name) > maxName {
+			return openflow.Errorf(openflow.CodeInvalid, "a file of the image has a name of %d bytes, more than %d", len(h.Name), maxName)
+		}
+		if sparse(h) {
+			return openflow.Errorf(openflow.CodeInvalid, "%s in the image is a sparse file, which layers do not have", openflow.Line(openflow.Cut(h.Name, 200)))
+		}
 		if err := c.entry(strings.TrimPrefix(path.Clean("/"+h.Name), "/"), h, t); err != nil {
 			return err
 		}
 	}
+}
+
+// sparse reports whether a file has holes, so that a few bytes of a layer stand for any number of them.
+func sparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // counting ends a layer that is larger than it may be.
@@ -122,16 +146,30 @@ func (c *Collector) entry(name string, h *tar.Header, r io.Reader) error {
 		return err
 	case name == "var/lib/dpkg/status" || path.Dir(name) == "var/lib/dpkg/status.d" && !strings.HasSuffix(name, ".md5sums"):
 		text, err := c.whole(name, r)
-		c.upper.parts[name] = dpkg(text)
-		return err
+		if err != nil {
+			return err
+		}
+		return c.says(name, dpkg(text))
 	case base == "METADATA" && strings.HasSuffix(path.Dir(name), ".dist-info"):
 		text, err := c.whole(name, r)
-		if parts := python(text); parts != nil {
-			c.upper.parts[name] = parts
+		if err != nil {
+			return err
 		}
-		return err
+		return c.says(name, python(text))
 	}
 	return c.program(name, h, r)
+}
+
+// says keeps the parts that a file speaks of.
+func (c *Collector) says(name string, parts []Part) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	if c.said += len(parts); c.said > maxSaid {
+		return openflow.Errorf(openflow.CodeInvalid, "the files of the image speak of more than %d parts", maxSaid)
+	}
+	c.upper.parts[name] = parts
+	return nil
 }
 
 func (c *Collector) isList(name string) bool {
@@ -178,7 +216,7 @@ func unreadable(name string, err error) error {
 // program looks at a file that may be a Go program: it is executable, and begins as such files do.
 func (c *Collector) program(name string, h *tar.Header, r io.Reader) (err error) {
 	var begin [4]byte
-	if h.Mode&0o111 == 0 || h.Size < int64(len(begin)) {
+	if h.Mode&0o111 == 0 || h.Size < int64(len(begin)) || h.Size > maxProgram {
 		return nil
 	}
 	if _, err := io.ReadFull(r, begin[:]); err != nil {
@@ -199,7 +237,7 @@ func (c *Collector) program(name string, h *tar.Header, r io.Reader) (err error)
 		return unreadable(name, err)
 	}
 	if parts, ok := Of(f); ok {
-		c.upper.parts[name] = parts
+		return c.says(name, parts)
 	}
 	return nil
 }
@@ -216,17 +254,27 @@ type Document struct {
 const (
 	Given   = "given when it was registered"
 	Derived = "made from what the image says of its parts"
+	both    = ", with what the image says of its parts"
 )
 
-// Document is the list that lies in the image; or else one that is made of what is there. ok is false when nothing there says
-// what it is. Errors: CodeInvalid (the list in the image).
+// Document is the list that lies in the image, with what is found there besides; or else what is found. The list is its maker's
+// word, and takes nothing away. ok is false when nothing there says what it is. Errors: CodeInvalid (the list in the image).
 func (c *Collector) Document(subject string) (d Document, ok bool, err error) {
+	found, ok, err := c.Found(subject)
+	if err != nil {
+		return d, false, err
+	}
 	for _, at := range append([]string{strings.TrimPrefix(path.Clean("/"+c.Named), "/")}, wellKnown...) {
 		if text := c.held.texts[at]; text != nil && c.isList(at) {
-			parts, _, err := Read(text)
-			return Document{text, parts, "/" + at + " in the image"}, err == nil, err
+			d, err = Join(Document{Text: text, Origin: "/" + at + " in the image"}, found)
+			return d, err == nil, err
 		}
 	}
+	return found, ok, nil
+}
+
+// Found is the list of what is found in the image, whatever list lies there. ok is false when there is nothing. Errors: CodeInvalid.
+func (c *Collector) Found(subject string) (d Document, ok bool, err error) {
 	of := release(c.held.texts["etc/os-release"])
 	if of == "" {
 		of = release(c.held.texts["usr/lib/os-release"])
@@ -243,11 +291,36 @@ func (c *Collector) Document(subject string) (d Document, ok bool, err error) {
 	if len(parts) == 0 {
 		return Document{}, false, nil
 	}
-	if len(parts) > maxParts {
+	if parts = sorted(parts); len(parts) > maxParts {
 		return Document{}, false, openflow.Errorf(openflow.CodeInvalid, "the image has %d parts, more than %d", len(parts), maxParts)
 	}
+	if err := fewVersions(parts); err != nil {
+		return Document{}, false, err
+	}
 	text, err := Write(subject, parts)
-	return Document{text, sorted(parts), Derived}, err == nil, err
+	return Document{text, parts, Derived}, err == nil, err
+}
+
+// Join adds what was found to a list that somebody else made. Only what that lacks is added. Errors: CodeInvalid (the list).
+func Join(list, found Document) (Document, error) {
+	parts, _, err := Read(list.Text)
+	if err != nil {
+		return list, err
+	}
+	list.Parts = parts
+	more := slices.DeleteFunc(slices.Clone(found.Parts), func(p Part) bool {
+		_, has := slices.BinarySearchFunc(parts, p, compare)
+		return has
+	})
+	if len(more) == 0 {
+		return list, nil
+	}
+	if list.Text, err = add(list.Text, more); err != nil {
+		return list, err
+	}
+	list.Origin += both
+	list.Parts, _, err = Read(list.Text)
+	return list, err
 }
 
 // OfProgram is the list of a program's parts; ok is false for one that says nothing.

@@ -38,6 +38,10 @@ func TestRead(t *testing.T) {
 		"pkg:deb/debian/libc6@2.36-9%2Bdeb12u3?distro=debian-12&upstream=glibc%402.36-9":       {Ecosystem: sbom.Debian, Name: "glibc", Version: "2.36-9", Release: "12"},
 		"pkg:deb/debian/vim@9.0.1378-2?epoch=2":                                                {Ecosystem: sbom.Debian, Name: "vim", Version: "2:9.0.1378-2"},
 		"pkg:pypi/PyYAML@6.0":                                                                  {Ecosystem: sbom.PyPI, Name: "pyyaml", Version: "6.0"},
+		"pkg:deb/debian/vim@1?distro=debian-12.5":                                              {Ecosystem: sbom.Debian, Name: "vim", Version: "1", Release: "12"},
+		"pkg:deb/debian/vim@1?distro=bookworm":                                                 {Ecosystem: sbom.Debian, Name: "vim", Version: "1"},
+		"pkg:deb/debian/vim@1?distro=debian-12a":                                               {Ecosystem: sbom.Debian, Name: "vim", Version: "1"},
+		"PKG:deb/Debian/Vim@1?distro=debian-12&a;b=%zz":                                        {Ecosystem: sbom.Debian, Name: "vim", Version: "1", Release: "12"},
 		"pkg:pypi/zope.interface@5.0":                                                          {Ecosystem: sbom.PyPI, Name: "zope-interface", Version: "5.0"},
 	} {
 		parts, total, err := sbom.Read(purls(url))
@@ -59,6 +63,29 @@ func TestRead(t *testing.T) {
 	require.Len(t, parts, 3, "each once, at every depth")
 }
 
+// versions are package URLs of many versions of one module, in both forms of its letters.
+func versions(n int) (urls []string) {
+	for i := range n {
+		urls = append(urls, fmt.Sprintf("pkg:golang/%s@v1.0.%d", []string{"acme/net", "Acme/Net"}[i%2], i))
+	}
+	return urls
+}
+
+// An image may say of itself that it is of any release.
+func TestReleases(t *testing.T) {
+	for said, want := range map[string]string{
+		`ID=debian` + "\n" + `VERSION_ID="12"`: "12", "VERSION_ID=12.5\nID=debian": "12", `ID=debian` + "\n" + `VERSION_ID="bookworm"`: "", "ID=debian": "",
+		"ID=debian\nVERSION_ID=": "", "ID=ubuntu\nVERSION_ID=22.04": "", "ID=debian\nVERSION_ID=123456789": "",
+	} {
+		var c sbom.Collector
+		require.NoError(t, c.Layer(bytes.NewReader(layer(t, file{name: "etc/os-release", text: said}, file{name: "var/lib/dpkg/status", text: status}))))
+		d, ok, err := c.Document("x")
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, want, d.Parts[0].Release, "%q", said)
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":        "",
@@ -70,6 +97,7 @@ func TestReadRefuses(t *testing.T) {
 		"another shape":  `{"bomFormat":"CycloneDX","specVersion":"1.5","components":{}}`,
 		"deep":           `{"bomFormat":"CycloneDX","components":` + strings.Repeat(`[{"components":`, 100) + strings.Repeat(`}]`, 100) + `}`,
 		"many values":    `{"bomFormat":"CycloneDX","components":[` + strings.Repeat(`{},`, 600_000) + `{}]}`,
+		"versions":       string(purls(versions(101)...)),
 		"too many parts": `{"bomFormat":"CycloneDX","components":[` + strings.Repeat(`{},`, 100_001) + `{}]}`,
 		"too long":       `{"bomFormat":"CycloneDX"` + strings.Repeat(" ", sbom.MaxBytes) + `}`,
 	} {
@@ -226,8 +254,11 @@ func TestImage(t *testing.T) {
 		"replaced by a link": {layers: [][]file{{metadata, release, dpkg}, {{name: metadata.name, text: "/x", kind: tar.TypeSymlink}}}, want: three},
 		// What removes files stands before or behind those of its own layer, and never removes them.
 		"removed below only":      {layers: [][]file{{{name: "var/lib/dpkg/status", text: "Package: a\nVersion: 1\n"}}, {release, dpkg, {name: "var/lib/dpkg/.wh..wh..opq"}, {name: "var/lib/dpkg/.wh.status"}}}, want: three},
-		"a list":                  {layers: [][]file{{dpkg, {name: "usr/share/sbom/sbom.cdx.json", text: list}}}, want: []sbom.Part{listed}, origin: "/usr/share/sbom/sbom.cdx.json in the image"},
-		"a list that is named":    {named: "/opt/acme/parts.json", layers: [][]file{{dpkg, {name: "sbom.cdx.json", text: "x"}, {name: "opt/acme/parts.json", text: list}}}, want: []sbom.Part{listed}, origin: "/opt/acme/parts.json in the image"},
+		"a list":                  {layers: [][]file{{{name: "usr/share/sbom/sbom.cdx.json", text: list}}}, want: []sbom.Part{listed}, origin: "/usr/share/sbom/sbom.cdx.json in the image"},
+		"a list that lacks much":  {layers: [][]file{{dpkg, release, {name: "sbom.cdx.json", text: list}}}, want: append(slices.Clone(three), listed), origin: "/sbom.cdx.json in the image, with what the image says of its parts"},
+		"a list of nothing":       {layers: [][]file{{metadata, {name: "sbom.cdx.json", text: `{"bomFormat":"CycloneDX","Components":[{"name":"x"}]}`}}}, want: []sbom.Part{yaml}, origin: "/sbom.cdx.json in the image, with what the image says of its parts"},
+		"a list that has all":     {layers: [][]file{{metadata, {name: "sbom.cdx.json", text: string(purls("pkg:pypi/pyyaml@6.0"))}}}, want: []sbom.Part{yaml}, origin: "/sbom.cdx.json in the image"},
+		"a list that is named":    {named: "/opt/acme/parts.json", layers: [][]file{{{name: "sbom.cdx.json", text: "x"}, {name: "opt/acme/parts.json", text: list}}}, want: []sbom.Part{listed}, origin: "/opt/acme/parts.json in the image"},
 		"a list that was removed": {layers: [][]file{{release, dpkg, {name: "sbom.cdx.json", text: list}}, {{name: ".wh.sbom.cdx.json"}}}, want: three},
 	} {
 		t.Run(name, func(t *testing.T) {

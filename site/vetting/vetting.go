@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,8 +44,10 @@ type Vetter struct {
 	Now    func() time.Time // nil: time.Now
 
 	mu     sync.Mutex
-	known  map[known]*file
-	state  string // of the folder of vulnerabilities
+	known  map[known]file
+	ways   map[known]*way
+	turn   chan struct{} // holds one while the folder is searched
+	state  string        // of the folder of vulnerabilities
 	looked time.Time
 }
 
@@ -69,16 +72,23 @@ type file struct {
 // hundred thousand files most of a second.
 const lookEvery = 10 * time.Second
 
+// searchWithin bounds a search of the folder for a launch. Launches that wait for it may give up before.
+const searchWithin = 10 * time.Minute
+
 // Judge implements registry.Judge.
 func (v *Vetter) Judge(
 	ctx context.Context, r openflow.ProviderRecord, components []openflow.ComponentRecord, given openflow.Papers,
 ) (openflow.Papers, error) {
-	papers, parts, err := v.complete(ctx, r, given)
+	papers, err := v.Admit(ctx, r, given)
 	if err != nil {
 		return papers, err
 	}
-	a := applicant(r, papers)
-	if a.Found, err = v.search(parts); err != nil {
+	papers, parts, err := v.complete(ctx, r, papers)
+	if err != nil {
+		return papers, err
+	}
+	a := applicant(r, papers, parts)
+	if a.Found, err = v.search(ctx, parts); err != nil {
 		return papers, err
 	}
 	for _, w := range append([]openflow.Wishes{{}}, values(wishesOf(components))...) {
@@ -88,6 +98,15 @@ func (v *Vetter) Judge(
 		}
 	}
 	return papers, nil
+}
+
+// Admit implements registry.Judge.
+func (v *Vetter) Admit(_ context.Context, r openflow.ProviderRecord, given openflow.Papers) (openflow.Papers, error) {
+	papers, err := vouched(r, given)
+	if err != nil {
+		return papers, err
+	}
+	return papers, approval.Admit(v.Policy, applicant(r, papers, nil))
 }
 
 // values are those of a map, in the order of its keys.
@@ -105,41 +124,53 @@ func values(m map[string]openflow.Wishes) []openflow.Wishes {
 }
 
 // applicant is what is known of a provider but for its wishes and vulnerabilities.
-func applicant(r openflow.ProviderRecord, p openflow.Papers) approval.Applicant {
+func applicant(r openflow.ProviderRecord, p openflow.Papers, parts []sbom.Part) approval.Applicant {
 	a := approval.Applicant{
-		Provider: r.Name, Kind: r.Kind, Reference: r.Place, Digest: r.Digest, Signatures: p.Signatures, HasSBOM: len(p.SBOM) > 0,
+		Provider: r.Name, Kind: r.Kind, Reference: r.Place, Digest: r.Digest, Signatures: p.Signatures, HasSBOM: len(parts) > 0,
 	}
 	if r.Archive != "" {
 		a.Digests = []string{r.Archive}
 	}
+	if _, digest, pinned := strings.Cut(r.Place, "@"); pinned && !onDisk(r) { // what the daemon holds a reference to
+		a.Digests = append(a.Digests, digest)
+	}
 	return a
 }
 
-// complete notes which file a signature may be of, and makes a list of parts where none is given. Papers that were completed
-// once stay as they are.
-func (v *Vetter) complete(ctx context.Context, r openflow.ProviderRecord, p openflow.Papers) (openflow.Papers, []sbom.Part, error) {
+// vouched notes which file a signature may be of.
+func vouched(r openflow.ProviderRecord, p openflow.Papers) (openflow.Papers, error) {
 	for i, s := range p.Signatures {
 		if _, err := publisher.ParseSignature(s.Text); err != nil {
-			return p, nil, err
+			return p, err
 		}
 		if s.File == "" && i == len(p.Signatures)-1 && onDisk(r) {
 			m, err := measure(r)
 			if err != nil {
-				return p, nil, err
+				return p, err
 			}
 			// Which of the two was signed, the keys of the policy tell.
 			p.Signatures = append(slices.Clone(p.Signatures), openflow.PublisherSignature{Text: s.Text, File: m.Hash()})
 		}
 	}
-	if len(p.SBOM) > 0 {
-		parts, _, err := sbom.Read(p.SBOM)
-		if p.Origin == "" {
-			p.Origin = sbom.Given
+	return p, nil
+}
+
+// complete makes a list of parts, or adds to the one that is given. A list that was completed once stays as it is.
+func (v *Vetter) complete(ctx context.Context, r openflow.ProviderRecord, p openflow.Papers) (openflow.Papers, []sbom.Part, error) {
+	given := len(p.SBOM) > 0
+	if given {
+		if parts, _, err := sbom.Read(p.SBOM); err != nil || p.Origin != "" {
+			return p, parts, err
 		}
-		return p, parts, err
 	}
-	d, ok, err := v.derive(ctx, r)
-	if ok {
+	d, ok, err := v.derive(ctx, r, given)
+	if err != nil {
+		return p, nil, err
+	}
+	if given {
+		d, err = sbom.Join(sbom.Document{Text: p.SBOM, Origin: sbom.Given}, d)
+	}
+	if err == nil && (ok || given) {
 		p.SBOM, p.Origin = d.Text, d.Origin
 	}
 	return p, d.Parts, err
@@ -172,8 +203,8 @@ func measure(r openflow.ProviderRecord) (publisher.Message, error) {
 	return m, nil
 }
 
-// derive makes a list of parts of a program or image.
-func (v *Vetter) derive(ctx context.Context, r openflow.ProviderRecord) (sbom.Document, bool, error) {
+// derive makes a list of parts of a program or image. The list that lies in an image counts where the operator has given none.
+func (v *Vetter) derive(ctx context.Context, r openflow.ProviderRecord, given bool) (sbom.Document, bool, error) {
 	if r.Kind != openflow.ProviderImage {
 		f, err := os.Open(r.Place)
 		if err != nil {
@@ -188,6 +219,9 @@ func (v *Vetter) derive(ctx context.Context, r openflow.ProviderRecord) (sbom.Do
 	c := sbom.Collector{Temp: v.Temp}
 	if err := v.Layers(ctx, r.Digest, c.Layer); err != nil {
 		return sbom.Document{}, false, err
+	}
+	if given {
+		return c.Found(r.Place)
 	}
 	return c.Document(r.Place)
 }
@@ -242,82 +276,164 @@ func (v *Vetter) approve(ctx context.Context, ref openflow.ProviderRef, componen
 	if err != nil {
 		return f, approval.Approval{}, err
 	}
-	a := applicant(r, f.papers)
+	a := applicant(r, f.papers, f.parts)
 	a.Found, a.Wishes = f.found, f.wishes[component]
 	got, err := approval.Decide(v.Policy, a)
 	return f, got, err
 }
 
-// look finds what is known of a provider, and searches the folder of vulnerabilities again if that has changed.
+// way is a look at a provider that is under way.
+type way struct {
+	done chan struct{} // closed once the fields below are said
+	file file
+	err  error
+}
+
+// look finds what is known of a provider, and searches the folder of vulnerabilities again if that has changed. A search goes on
+// when the caller gives up: the next launch finds it done, or waits for the same.
 func (v *Vetter) look(ctx context.Context, r openflow.ProviderRecord) (file, error) {
 	key := known{r.Ref(), r.Digest, r.Papers, r.AddedAt}
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	f := v.known[key]
-	if f == nil {
-		var err error
-		if f, err = v.read(ctx, r); err != nil {
-			return file{}, err
-		}
-		if v.known == nil {
-			v.known = map[known]*file{}
-		}
-		maps.DeleteFunc(v.known, func(k known, _ *file) bool { return k.ref == key.ref }) // it is that no more
-		v.known[key] = f
+	if f, ok := v.known[key]; ok && v.fresh() && f.state == v.state {
+		v.mu.Unlock()
+		return f, nil
 	}
-	state, err := v.folder()
-	if err != nil {
-		return *f, err
-	}
-	if state != f.state {
-		if f.found, err = v.search(f.parts); err != nil {
-			return *f, err
+	w, begun := v.ways[key]
+	if !begun {
+		if v.ways == nil {
+			v.ways = map[known]*way{}
 		}
-		f.state = state
+		w = &way{done: make(chan struct{})}
+		v.ways[key] = w
+		go v.follow(context.WithoutCancel(ctx), r, key, w)
 	}
-	return *f, nil
+	v.mu.Unlock()
+	select {
+	case <-w.done:
+		return w.file, w.err
+	case <-ctx.Done():
+		return file{}, ctx.Err()
+	}
 }
 
-func (v *Vetter) read(ctx context.Context, r openflow.ProviderRecord) (*file, error) {
+// follow goes one way to its end.
+func (v *Vetter) follow(ctx context.Context, r openflow.ProviderRecord, key known, w *way) {
+	ctx, cancel := context.WithTimeout(ctx, searchWithin)
+	defer cancel()
+	v.mu.Lock()
+	f, have := v.known[key]
+	v.mu.Unlock()
+	f, err := v.examine(ctx, r, f, have)
+	if ctx.Err() != nil {
+		err = openflow.Errorf(openflow.CodeUnavailable, "the folder of vulnerabilities, %s, is not searched within %s", v.Policy.Images.Vulnerabilities, searchWithin)
+	}
+	w.file, w.err = f, err
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if delete(v.ways, key); err == nil {
+		if v.known == nil {
+			v.known = map[known]file{}
+		}
+		maps.DeleteFunc(v.known, func(k known, _ file) bool { return k.ref == key.ref }) // it is that no more
+		v.known[key] = f
+	}
+	close(w.done)
+}
+
+// examine reads what is known of a provider, unless have says that f is that, and searches the folder if it has changed.
+func (v *Vetter) examine(ctx context.Context, r openflow.ProviderRecord, f file, have bool) (file, error) {
+	if !have {
+		var err error
+		if f, err = v.read(ctx, r); err != nil {
+			return f, err
+		}
+	}
+	state, err := v.folder(ctx)
+	if err != nil || state == f.state {
+		return f, err
+	}
+	f.found, err = v.search(ctx, f.parts)
+	f.state = state
+	return f, err
+}
+
+func (v *Vetter) read(ctx context.Context, r openflow.ProviderRecord) (file, error) {
 	papers, err := v.Rows.Papers(ctx, r)
 	if err != nil {
-		return nil, err
+		return file{}, err
 	}
 	components, err := v.Rows.Components(ctx, r.Name, r.Version)
 	if err != nil {
-		return nil, err
+		return file{}, err
 	}
-	f := &file{papers: papers, wishes: wishesOf(components)}
+	f := file{papers: papers, wishes: wishesOf(components)}
 	if len(papers.SBOM) > 0 {
 		f.parts, _, err = sbom.Read(papers.SBOM)
 	}
 	return f, err
 }
 
-// folder is the state of the folder of vulnerabilities; empty without one.
-func (v *Vetter) folder() (string, error) {
-	if v.Policy.Images.Vulnerabilities == "" {
-		return "", nil
-	}
-	now := time.Now()
+func (v *Vetter) now() time.Time {
 	if v.Now != nil {
-		now = v.Now()
+		return v.Now()
 	}
-	if v.state != "" && now.Sub(v.looked) < lookEvery {
-		return v.state, nil
-	}
-	state, err := osv.Folder(v.Policy.Images.Vulnerabilities).State()
-	if err == nil {
-		v.state, v.looked = state, now
-	}
-	return state, err
+	return time.Now()
 }
 
-func (v *Vetter) search(parts []sbom.Part) ([]openflow.Vulnerability, error) {
+// fresh reports whether the folder was looked at a moment ago, or there is none. The caller holds the lock.
+func (v *Vetter) fresh() bool {
+	return v.Policy.Images.Vulnerabilities == "" || v.state != "" && v.now().Sub(v.looked) < lookEvery
+}
+
+// folder is the state of the folder of vulnerabilities; empty without one.
+func (v *Vetter) folder(ctx context.Context) (string, error) {
+	end, err := v.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	v.mu.Lock()
+	state, fresh := v.state, v.fresh()
+	v.mu.Unlock()
+	if fresh {
+		return state, nil
+	}
+	now := v.now()
+	if state, err = osv.Folder(v.Policy.Images.Vulnerabilities).State(ctx); err != nil {
+		return "", err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.state, v.looked = state, now
+	return state, nil
+}
+
+// begin waits for its turn: the folder is looked at or searched by one at a time, so that it takes one core at most.
+func (v *Vetter) begin(ctx context.Context) (end func(), err error) {
+	v.mu.Lock()
+	if v.turn == nil {
+		v.turn = make(chan struct{}, 1)
+	}
+	turn := v.turn
+	v.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (v *Vetter) search(ctx context.Context, parts []sbom.Part) ([]openflow.Vulnerability, error) {
 	if v.Policy.Images.Vulnerabilities == "" || len(parts) == 0 {
 		return nil, nil
 	}
-	return osv.Folder(v.Policy.Images.Vulnerabilities).Match(parts)
+	end, err := v.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return osv.Folder(v.Policy.Images.Vulnerabilities).Match(ctx, parts)
 }
 
 // wishesOf are what components wish for.

@@ -29,6 +29,7 @@ type rows struct {
 	provider   openflow.ProviderRecord
 	components []openflow.ComponentRecord
 	papers     openflow.Papers
+	hold       chan struct{} // until it is closed, nothing is read; nil: it is
 }
 
 func (r *rows) Provider(_ context.Context, name, version string) (openflow.ProviderRecord, error) {
@@ -43,6 +44,9 @@ func (r *rows) Components(context.Context, string, string) ([]openflow.Component
 }
 
 func (r *rows) Papers(context.Context, openflow.ProviderRecord) (openflow.Papers, error) {
+	if r.hold != nil {
+		<-r.hold
+	}
 	return r.papers, nil
 }
 
@@ -206,21 +210,146 @@ func TestSBOM(t *testing.T) {
 
 	// Of an image, its layers tell.
 	w = newWorld(t, "", func(p *openflow.SitePolicy) { p.Images.RequireSBOM = true })
-	w.rows.provider.Kind, w.rows.provider.Place = openflow.ProviderImage, "acme/psi:1"
+	w.has(t, nil)
 	require.ErrorContains(t, w.register(t, openflow.Papers{}), "policy.images.require_sbom")
+	w.has(t, map[string]string{"var/lib/dpkg/status": installed})
+	require.NoError(t, w.register(t, openflow.Papers{}))
+	require.Contains(t, string(w.rows.papers.SBOM), "pkg:deb/debian/openssl@3.0-1")
+}
+
+const installed = "Package: openssl\nVersion: 3.0-1\nStatus: install ok installed\n"
+
+// has makes the provider an image with these files.
+func (w *world) has(t *testing.T, files map[string]string) {
+	t.Helper()
+	w.rows.provider.Kind, w.rows.provider.Place = openflow.ProviderImage, "acme/psi:1"
 	w.Layers = func(_ context.Context, id string, each func(io.Reader) error) error {
 		require.Equal(t, w.rows.provider.Digest, id)
 		var b bytes.Buffer
 		archive := tar.NewWriter(&b)
-		text := "Package: openssl\nVersion: 3.0-1\nStatus: install ok installed\n"
-		require.NoError(t, archive.WriteHeader(&tar.Header{Name: "var/lib/dpkg/status", Size: int64(len(text)), Mode: 0o644}))
-		_, err := archive.Write([]byte(text))
-		require.NoError(t, err)
+		for name, text := range files {
+			require.NoError(t, archive.WriteHeader(&tar.Header{Name: name, Size: int64(len(text)), Mode: 0o644}))
+			_, err := archive.Write([]byte(text))
+			require.NoError(t, err)
+		}
 		require.NoError(t, archive.Close())
 		return each(&b)
 	}
+}
+
+// A list that somebody else has made takes away nothing that is found: neither the one in the image, nor the one beside it. A list of
+// parts that cannot be compared says nothing.
+func TestListsTakeNothingAway(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.json"), []byte(
+		`{"id":"CVE-1","affected":[{"package":{"ecosystem":"Debian:12","name":"openssl"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"3.1-1"}]}]}]}`), 0o600))
+	const (
+		nothing = `{"bomFormat":"CycloneDX","components":[{"name":"x"}]}`
+		later   = `{"bomFormat":"CycloneDX","components":[{"name":"x","purl":"pkg:deb/debian/openssl@3.2-1?distro=debian-12"}]}`
+		os12    = "ID=debian\nVERSION_ID=12.5\n"
+	)
+	for name, tc := range map[string]struct {
+		files map[string]string
+		given string
+		want  string
+	}{
+		"nothing in the image":  {map[string]string{"sbom.cdx.json": nothing}, "", "policy.images.require_sbom"},
+		"nothing beside it":     {nil, nothing, "policy.images.require_sbom"},
+		"what is found":         {map[string]string{"var/lib/dpkg/status": installed}, "", "CVE-1"},
+		"of a point release":    {map[string]string{"var/lib/dpkg/status": installed, "etc/os-release": os12}, "", "CVE-1"},
+		"of no known release":   {map[string]string{"var/lib/dpkg/status": installed, "etc/os-release": "ID=debian\nVERSION_ID=99\n"}, "", "CVE-1"},
+		"beside nothing":        {map[string]string{"var/lib/dpkg/status": installed, "sbom.cdx.json": nothing}, "", "CVE-1"},
+		"beside a later one":    {map[string]string{"var/lib/dpkg/status": installed, "sbom.cdx.json": later}, "", "CVE-1"},
+		"beside what is given":  {map[string]string{"var/lib/dpkg/status": installed}, later, "CVE-1"},
+		"given, and none found": {map[string]string{"sbom.cdx.json": "no list"}, later, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "", func(p *openflow.SitePolicy) { p.Images.RequireSBOM, p.Images.Vulnerabilities = true, folder })
+			w.has(t, tc.files)
+			err := w.register(t, openflow.Papers{SBOM: []byte(tc.given)})
+			if tc.want == "" {
+				require.NoError(t, err)
+				_, err = w.launch(t, "psi")
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+// Before anything of it is read, the place and the signature are asked.
+func TestNothingIsReadBeforeItMayCome(t *testing.T) {
+	for name, change := range map[string]func(*openflow.SitePolicy){
+		"registries":        func(p *openflow.SitePolicy) { p.Images.Registries = []string{"good.example"} },
+		"require_signature": func(p *openflow.SitePolicy) { p.Images.RequireSignature = true },
+		"publishers": func(p *openflow.SitePolicy) {
+			key, _, _, err := publisher.GenerateKey()
+			require.NoError(t, err)
+			p.Images.Publishers = []string{"* " + key.Public().String()}
+		},
+	} {
+		w := newWorld(t, "", change)
+		w.has(t, nil)
+		w.Layers = func(context.Context, string, func(io.Reader) error) error {
+			t.Fatal("layers are read")
+			return nil
+		}
+		require.ErrorContains(t, w.register(t, openflow.Papers{}), "policy.images."+name)
+		notHere := w.rows.provider
+		notHere.Digest = ""
+		_, err := w.Admit(t.Context(), notHere, openflow.Papers{})
+		require.ErrorContains(t, err, "policy.images."+name)
+	}
+	// What is named by a digest that the policy lists may come from anywhere.
+	pinned := newWorld(t, "", func(p *openflow.SitePolicy) {
+		p.Images.Registries, p.Images.Digests = nil, []string{digest("manifest")}
+	})
+	for place, fits := range map[string]bool{"a.example/x@" + digest("manifest"): true, "a.example/x@" + digest("other"): false, "a.example/x:1": false} {
+		_, err := pinned.Admit(t.Context(), openflow.ProviderRecord{Kind: openflow.ProviderImage, Place: place}, openflow.Papers{})
+		require.Equal(t, fits, err == nil, "%v", err)
+	}
+	// An image that is not here may come with a signature of a known key, and with no other.
+	w := newWorld(t, "", func(p *openflow.SitePolicy) { p.Images.RequireSignature = true })
+	w.has(t, nil)
+	w.Policy.Images.Publishers = []string{"* " + w.key.Public().String()}
+	notHere := w.rows.provider
+	notHere.Digest = ""
+	given := signed(t, w.key, publisher.Text(w.rows.provider.Digest+"\n"))
+	_, err := w.Admit(t.Context(), notHere, given)
+	require.NoError(t, err)
+	_, err = w.Judge(t.Context(), w.rows.provider, nil, given)
+	require.NoError(t, err)
+	other, _, _, err := publisher.GenerateKey()
+	require.NoError(t, err)
+	_, err = w.Admit(t.Context(), notHere, signed(t, other, publisher.Text("x")))
+	require.ErrorContains(t, err, "policy.images.publishers")
+}
+
+// While a provider is looked at, launches wait no longer than they want, and those of others do not wait at all.
+func TestLaunchesDoNotWaitForEachOther(t *testing.T) {
+	w := newWorld(t, "program", nil)
 	require.NoError(t, w.register(t, openflow.Papers{}))
-	require.Contains(t, string(w.rows.papers.SBOM), "pkg:deb/debian/openssl@3.0-1")
+	w.rows.hold = make(chan struct{})
+	first := make(chan error, 1)
+	go func() {
+		_, err := w.Approve(context.WithoutCancel(t.Context()), openflow.TaskRecord{Provider: "acme:1@docker"})
+		first <- err
+	}()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := w.Approve(ended, openflow.TaskRecord{Provider: "acme:1@docker"})
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = w.Approve(t.Context(), openflow.TaskRecord{Provider: "openflow:1@docker"})
+	require.NoError(t, err)
+	close(w.rows.hold)
+	require.NoError(t, <-first)
+	_, err = w.launch(t, "psi")
+	require.NoError(t, err)
+
+	w.Policy.Images.Vulnerabilities = t.TempDir()
+	_, err = w.Judge(ended, w.rows.provider, nil, openflow.Papers{SBOM: []byte(`{"bomFormat":"CycloneDX","components":[{"name":"x","purl":"pkg:pypi/x@1"}]}`)})
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // A record that comes into the folder stops the next launch; until a while after the last look nobody looks again.

@@ -32,14 +32,19 @@ import (
 // vendor is a machine with an image of acme in each version, with the component psi.
 type vendor struct{}
 
-func (vendor) Inspect(_ context.Context, what string) (openflow.ProviderRecord, driver.Image, error) {
+func (vendor) Inspect(_ context.Context, what string) (openflow.ProviderRecord, error) {
 	_, version, ok := strings.Cut(what, "/")
 	if !ok {
-		return openflow.ProviderRecord{}, driver.Image{}, openflow.Errorf(openflow.CodeNotFound, "no image %s", what)
+		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeNotFound, "no image %s", what)
 	}
-	r := openflow.ProviderRecord{Kind: openflow.ProviderImage, Place: what, Digest: "sha256:" + version, Version: version}
+	return openflow.ProviderRecord{Kind: openflow.ProviderImage, Place: what, Digest: "sha256:" + version, Version: version}, nil
+}
+
+func (vendor) Fetch(_ context.Context, r openflow.ProviderRecord) (openflow.ProviderRecord, driver.Image, error) {
 	return r, driver.Image{ID: r.Digest, Entrypoint: []string{"/run"}}, nil
 }
+
+func (vendor) Discard(context.Context, openflow.ProviderRecord) error { return nil }
 
 func (vendor) Ready(_ context.Context, r openflow.ProviderRecord) (string, error) {
 	return r.Digest, nil
