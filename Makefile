@@ -14,7 +14,7 @@ LINKS_SERVER = /(temporal/embedded|node|fleet|demo|bench|cmd/openflow|tests/env|
 LIGHT        = $(shell go list ./... | grep -vE '$(LINKS_SERVER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check services lint unit race scenarios fuzz bench compare big queue besieged replay-fixtures home-fixture golden clean
+.PHONY: help build reference demo test check services lint unit race scenarios fuzz bench compare big queue besieged replay-fixtures home-fixture golden clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -22,7 +22,11 @@ help: ## List the targets
 build: ## Build bin/openflow and bin/openflow-components
 	go build -ldflags '-s -w -X main.commit=$(VERSION)' -o bin/ ./cmd/openflow ./cmd/openflow-components
 
-demo: build ## Run the main job on three nodes of this machine (ARGS="--keep" …)
+reference: build ## Build bin/reference.tar: our components as an image of provider "reference", which is registered like anybody's
+	go build -ldflags '-s -w -X main.provider=reference' -o bin/reference-components ./cmd/openflow-components
+	bin/openflow image bin/reference-components bin/reference.tar
+
+demo: reference ## Run the main job on three nodes of this machine (ARGS="--keep" …)
 	bin/openflow demo $(ARGS)
 
 test: services lint unit race ## Everything that the gate runs: installs and starts what it needs

@@ -21,11 +21,12 @@ type ComponentRecord struct {
 	Protocols   []Protocol // best first; none: it talks to no other party
 	Declared    bool       // its description names them; otherwise they are OwnProtocol
 	Way         Way
-	Runs        int             // of a resident one: how many one container serves at once
-	Wishes      Wishes          // what its containers need beyond what all have
-	Form        string          // of the description, such as fate or interop
-	Warnings    []string        // what of the description is ignored, or was made up for
-	Description json.RawMessage // as it was given, without blanks
+	Probes      []ComponentProbe // at most one of each kind, in the order of their kinds
+	Runs        int              // of a resident one: how many one container serves at once
+	Wishes      Wishes           // what its containers need beyond what all have
+	Form        string           // of the description, such as fate or interop
+	Warnings    []string         // what of the description is ignored, or was made up for
+	Description json.RawMessage  // as it was given, without blanks
 	Standing    ComponentStanding
 }
 

@@ -104,6 +104,7 @@ type TaskConf struct {
 	Memory       *int64         // bytes; nil: the party's default
 	GPUs         *int           // whole devices; nil: none
 	Label        string         // which machines of a site's pool may run it; empty: any
+	Way          Way            // how it gets its container; empty: as its component says
 	Options      map[string]any // of other engines; a container may read them, openflow does not
 }
 

@@ -92,7 +92,7 @@ func (d *DAG) idle() []string {
 // says reports whether anything is set.
 func (c TaskConf) says() bool {
 	return c.Provider != "" || c.Timeout != 0 || c.LauncherName != "" || c.Cores != nil || c.Memory != nil || c.GPUs != nil ||
-		c.Label != "" || len(c.Options) > 0
+		c.Label != "" || c.Way != "" || len(c.Options) > 0
 }
 
 // launchers warns of launchers: a site has one, and knows which.

@@ -116,22 +116,23 @@ func (x *Parts) Of(p Party) []TaskSpec {
 		}
 		s.Conf.Options = maps.Clone(s.Conf.Options) // they are the task's own: what follows writes into them
 		s.Conf.take(t.Conf)
-		var here, atParty string // the provider that is named for the task at p, and for all tasks of p
+		var here, atParty TaskConf // the provider and way that are named for the task at p, and for all tasks of p
 		for _, i := range overrides(t.Name) {
 			pt := x.dag.PartyTasks[i]
 			s.Conf.take(pt.Conf)
-			atParty = cmp.Or(pt.Conf.Provider, atParty)
+			atParty.Provider, atParty.Way = cmp.Or(pt.Conf.Provider, atParty.Provider), cmp.Or(pt.Conf.Way, atParty.Way)
 			if o, ok := pt.Tasks[t.Name]; ok {
 				maps.Copy(s.Parameters, o.Parameters)
 				s.Conf.take(o.Conf)
-				here = cmp.Or(o.Conf.Provider, here)
+				here.Provider, here.Way = cmp.Or(o.Conf.Provider, here.Provider), cmp.Or(o.Conf.Way, here.Way)
 				inputs.replace(o.Inputs, x.dag.inputsAt(mine, o.Inputs, p))
 			}
 		}
-		s.Conf.Provider = cmp.Or(here, t.Conf.Provider)
+		s.Conf.Provider = cmp.Or(here.Provider, t.Conf.Provider)
 		if s.Conf.Provider == "" && t.Of == (ProviderRef{}) {
-			s.Conf.Provider = cmp.Or(atParty, x.dag.Conf.Task.Provider)
+			s.Conf.Provider = cmp.Or(atParty.Provider, x.dag.Conf.Task.Provider)
 		}
+		s.Conf.Way = cmp.Or(here.Way, t.Conf.Way, atParty.Way, x.dag.Conf.Task.Way)
 		s.Inputs = inputs.all()
 		specs = append(specs, s)
 	}

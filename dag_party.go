@@ -16,12 +16,13 @@ type TaskSpec struct {
 	Inputs     []Input // channels that reach this party only
 	Parties    []Party // all that take part in the task
 	Conf       TaskConf
+	Resident   int // how many runs one container serves at once that may serve it; 0: it gets a container of its own
 }
 
 // ForParty derives what p runs, in the order of the DAG: tasks that p takes part in, parameters and configuration with
 // p's overrides merged in (top-level keys and inputs replaced), channels that reach p.
 //
-// Which provider is named goes by an order of its own. What is said of the task counts first, and that at p before all. Then comes
+// Which provider is named, and which way, goes by an order of its own. What is said of the task counts first, and that at p before all. Then comes
 // what is said of all tasks of p, and then of all tasks of the job.
 //
 // Spec: fate-flow-api §4.2.3, §4.3.
@@ -117,6 +118,9 @@ func (c *TaskConf) take(over TaskConf) {
 	}
 	if over.Label != "" {
 		c.Label = over.Label
+	}
+	if over.Way != "" {
+		c.Way = over.Way
 	}
 	if len(over.Options) > 0 && c.Options == nil {
 		c.Options = make(map[string]any, len(over.Options))

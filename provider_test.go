@@ -127,6 +127,32 @@ func TestWhichProviderIsNamed(t *testing.T) {
 	}
 }
 
+// How a task gets its container, by where the job says so: the nearest word counts.
+func TestWhichWayIsNamed(t *testing.T) {
+	guest, host := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	const own, shared = openflow.WayTask, openflow.WayResident
+	for name, tc := range map[string]struct {
+		here, task, party, job openflow.Way
+		want                   openflow.Way
+	}{
+		"nothing":                          {},
+		"the job":                          {job: shared, want: shared},
+		"the party before the job":         {party: own, job: shared, want: own},
+		"the task before the party":        {task: shared, party: own, job: own, want: shared},
+		"the task at the party before all": {here: own, task: shared, party: shared, job: shared, want: own},
+	} {
+		d := &openflow.DAG{
+			Parties: []openflow.Party{guest, host}, Conf: openflow.JobConf{Task: openflow.TaskConf{Way: tc.job}},
+			Tasks: []openflow.Task{{Name: "a", Component: "psi", Conf: openflow.TaskConf{Way: tc.task}}},
+			PartyTasks: []openflow.PartyTasks{{
+				Parties: []openflow.Party{guest}, Conf: openflow.TaskConf{Way: tc.party},
+				Tasks: map[openflow.TaskName]openflow.TaskOverride{"a": {Conf: openflow.TaskConf{Way: tc.here}}},
+			}},
+		}
+		require.Equal(t, tc.want, d.ForParty(guest)[0].Conf.Way, name)
+	}
+}
+
 func FuzzParseComponent(f *testing.F) {
 	for _, text := range []string{"psi", "acme:psi@1.2", "a:b@c@d", "@"} {
 		f.Add(text)

@@ -31,6 +31,8 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 		return failed(openflow.CodeUnavailable, "the end of the program could not be recorded: the disk of its machine is full, or was")
 	case st.Lost:
 		return failed(openflow.CodeUnavailable, "the machine lost the program before its end was recorded")
+	case st.Interrupted && st.Resident && rec.Reported != openflow.TaskFailed:
+		return failed(openflow.CodeUnavailable, "the container that served it beside other runs has ended")
 	case st.Interrupted && rec.Reported != openflow.TaskFailed: // one that says why it failed has failed by itself
 		return failed(openflow.CodeUnavailable, "the container runtime was restarted, and that ended the program")
 	case st.OOMKilled:

@@ -100,13 +100,14 @@ func (m *memory) recorded() *openflow.TaskEnd {
 }
 
 type launcher struct {
-	err  error
-	made string
+	err      error
+	made     string
+	resident *driver.Residency
 }
 
 func (l *launcher) Spec(context.Context, openflow.TaskRecord) (driver.Spec, openflow.Launch, error) {
 	err := l.err
-	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}, Made: l.made}, openflow.Launch{Container: container}, err
+	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}, Made: l.made, Resident: l.resident}, openflow.Launch{Container: container}, err
 }
 
 type logs struct {

@@ -85,10 +85,32 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 		}
 	}
 	st, err := r.launch(ctx, o, rec, of)
+	if err == nil && spec.Resident != nil {
+		st, err = r.repeat(ctx, o, spec, of, st)
+	}
 	if err != nil {
 		return r.unable(ctx, rec, err)
 	}
 	return r.settle(ctx, o, st)
+}
+
+// repeat runs again, in a container of its own, what has ended with the resident container that served it. It leaves a run as it has
+// ended that somebody has stopped, that has said why it failed, or that speaks with other parties. Those have heard a part of it
+// already, so all of them begin anew, or nobody: the job's automatic retries do that.
+func (r *Running) repeat(ctx context.Context, o openflow.TaskOrder, spec driver.Spec, of openflow.Launch, st driver.Status) (driver.Status, error) {
+	if !st.Resident || !st.Interrupted || st.Reason == timeoutReason {
+		return st, nil
+	}
+	rec, err := r.Tasks.Task(ctx, o.Key)
+	if err != nil || rec.Killed || rec.Reported == openflow.TaskFailed || rec.Protocol != (openflow.Protocol{}) {
+		return st, err
+	}
+	r.Log.WarnContext(ctx, "a run has ended with its resident container, and is run again in one of its own", "run", o.Key.String(), "why", st.Reason)
+	spec.Resident = nil
+	if err := r.ensure(ctx, spec); err != nil {
+		return st, err
+	}
+	return r.launch(ctx, o, rec, of)
 }
 
 // ensure makes the container exist. One that has never run may have been made ahead, or by an attempt before, of something

@@ -21,12 +21,7 @@ it is UNLOADED, which an operator has said, or FAILED, for a reason that is show
 		`  openflow component list
   openflow component unload psi --provider acme:1.2.0`,
 		componentsCommand(o), componentShowCommand(o),
-		componentChangeCommand(o, "load", "Let jobs use a component", "jobs may use it",
-			`Let jobs use a component, or all that a provider has. What it runs is looked for, and brought back if it can be. When it is
-gone or has changed, the component is FAILED.`,
-			func(c *cobra.Command, component, provider string) ([]sdk.ComponentChange, error) {
-				return o.client().LoadComponent(c.Context(), component, provider)
-			}),
+		componentLoadCommand(o),
 		componentChangeCommand(o, "unload", "Keep new jobs from a component", "it takes no new jobs",
 			`Keep new jobs from a component, or from all that a provider has. Jobs that use it go on.`,
 			func(c *cobra.Command, component, provider string) ([]sdk.ComponentChange, error) {
@@ -93,6 +88,9 @@ func component(w io.Writer, c wire.Component) {
 	line(w, "runs on", c.Runtime+", "+way(c))
 	for _, wish := range wished(c.Wishes) {
 		line(w, "wishes for", wish)
+	}
+	for _, p := range c.Probes {
+		line(w, "asked", string(p.Kind), p.String())
 	}
 	line(w, "described as", c.Form)
 	for _, p := range c.Parameters {
@@ -187,6 +185,21 @@ func condition(c wire.Component) string {
 		text += ": " + c.Reason
 	}
 	return text
+}
+
+func componentLoadCommand(o *options) *cobra.Command {
+	var start bool
+	c := componentChangeCommand(o, "load", "Let jobs use a component", "jobs may use it",
+		`Let jobs use a component, or all that a provider has. What it runs is looked for, and brought back if it can be. When it is
+gone or has changed, the component is FAILED. With --start its resident container runs at once, and not with the first task.`,
+		func(c *cobra.Command, component, provider string) ([]sdk.ComponentChange, error) {
+			if start {
+				return o.client().StartComponent(c.Context(), component, provider)
+			}
+			return o.client().LoadComponent(c.Context(), component, provider)
+		})
+	c.Flags().BoolVar(&start, "start", false, "start the resident container of each component that has one, and wait until it serves")
+	return c
 }
 
 func componentChangeCommand(

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"openflow"
@@ -224,10 +225,23 @@ func (r *Reading) complete(c *openflow.ComponentRecord) {
 	default:
 		r.Fail("has a way that there is not: %q; want %q or %q", openflow.Cut(string(c.Way), 80), openflow.WayTask, openflow.WayResident)
 	}
+	r.probes(*c)
 	if !c.Declared {
 		c.Protocols = []openflow.Protocol{openflow.OwnProtocol(c.Provider, c.Name)}
 	} else if err := openflow.CheckProtocols(c.Protocols); err != nil {
 		r.Fail("names protocols wrongly: %s", openflow.Heard(err.Error()))
+	}
+}
+
+// probes refuses those that nobody could ask. A request needs a container that is there between runs.
+func (r *Reading) probes(c openflow.ComponentRecord) {
+	for _, p := range c.Probes {
+		if err := p.Check(); err != nil {
+			r.Fail("%s", message(err))
+		}
+		if p.HTTP != "" && c.Way != openflow.WayResident {
+			r.Fail("has a %s probe by http, which needs a resident container: \"way\": %q", p.Kind, openflow.WayResident)
+		}
 	}
 }
 
@@ -568,4 +582,33 @@ func (o *Object) Protocols(key string) (list []openflow.Protocol, said bool) {
 		p.Without()
 	}
 	return list, true
+}
+
+// Probes reads how a component is asked whether it works. Times are in seconds.
+func (o *Object) Probes(key string) []openflow.ComponentProbe {
+	var list []openflow.ComponentProbe
+	all := o.Object(key)
+	for _, kind := range openflow.ProbeKinds {
+		if all.Any(string(kind)) == nil {
+			continue
+		}
+		p := all.Object(string(kind))
+		list = append(list, openflow.ComponentProbe{
+			Kind: kind, Command: p.Texts("command"), HTTP: p.Text("http"),
+			Every:    time.Duration(p.count("every", int(openflow.MaxProbeEvery/time.Second), int(openflow.UsualProbeEvery/time.Second))) * time.Second,
+			Timeout:  time.Duration(p.count("timeout", int(openflow.MaxProbeTimeout/time.Second), int(openflow.UsualProbeTimeout/time.Second))) * time.Second,
+			Failures: p.count("failures", openflow.MaxProbeFails, openflow.UsualProbeFails),
+		})
+		p.Without()
+	}
+	all.Without()
+	return list
+}
+
+// count is as Count, with what is usual where the member is not there.
+func (o *Object) count(key string, most, usual int) int {
+	if n := o.Count(key, most); o.Any(key) != nil {
+		return n
+	}
+	return usual
 }

@@ -12,6 +12,7 @@ import (
 	"openflow"
 	"openflow/dialect"
 	"openflow/runtime/driver"
+	"openflow/runtime/launch"
 	"openflow/site/partner"
 	"openflow/site/peers"
 	"openflow/site/upkeep"
@@ -47,7 +48,8 @@ type Config struct {
 	Labels           []string // of this node as a machine of its own pool
 	NoTasks          bool     // this node runs no tasks itself: its pool does
 	Pooling          openflow.Pooling
-	Token            bool // the application layer needs the token of the home folder
+	Residents        launch.Residents // zero value: the default
+	Token            bool             // the application layer needs the token of the home folder
 	Peers            []peers.Peer
 	GrantAll         bool
 	Policy           string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
@@ -128,6 +130,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.Bounds.TaskDisk = DefaultTaskDisk
 	}
 	if _, err := c.Bounds.Messages.WithDefaults(); err != nil {
+		return c, err
+	}
+	if c.Residents == (launch.Residents{}) {
+		c.Residents = launch.DefaultResidents()
+	}
+	if err := c.Residents.Check(); err != nil {
 		return c, err
 	}
 	if c.Timing == (openflow.Timing{}) {

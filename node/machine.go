@@ -16,6 +16,8 @@ import (
 	"openflow/node/home"
 	"openflow/runtime/driver"
 	"openflow/runtime/launch"
+	"openflow/runtime/resident"
+	"openflow/sdk/httpclient"
 	"openflow/site/programs"
 	"openflow/site/upkeep"
 )
@@ -24,7 +26,7 @@ import (
 type machine struct {
 	home     *home.Home
 	log      *slog.Logger
-	runtime  driver.Host
+	runtime  *resident.Host
 	has      openflow.Resources // what containers share
 	launcher *launch.Launcher
 	programs *programs.Programs
@@ -58,17 +60,27 @@ type means struct {
 	advertise string      // address at which containers find that, where the runtime does not know; empty: it does
 	supply    func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error)
 	disk      int64 // bytes that a container may write
+	residents launch.Residents
+	serves    func(ctx context.Context, component string, of openflow.ProviderRef) bool          // see resident.Options
+	changed   func(ctx context.Context, component string, of openflow.ProviderRef, serving bool) // likewise
 
 	unconfined bool // see driver.Options
 }
 
 // open prepares the runtime, what it runs, and the listener for containers.
 func (m *machine) open(ctx context.Context, with means) (err error) {
-	m.runtime, err = with.runtime.Open(ctx, driver.Options{
+	opened, err := with.runtime.Open(ctx, driver.Options{
 		Home: m.home.Dir, Node: with.owner, Identity: home.NodeOf, Unconfined: with.unconfined, Log: m.log,
 	})
 	if err != nil {
 		return err
+	}
+	m.runtime, err = resident.Over(opened, resident.Options{
+		Node: with.owner, Folder: filepath.Join(m.home.Dir, "resident"), Own: with.runtime.Traits().Followers == driver.AnyReplica,
+		Serves: with.serves, Changed: with.changed, HTTP: httpclient.New(httpclient.Options{}), Log: m.log,
+	})
+	if err != nil {
+		return errors.Join(err, opened.Close())
 	}
 	m.onClose("runtime", func(context.Context) error { return m.runtime.Close() })
 	has, err := m.runtime.Resources(ctx)
@@ -79,14 +91,15 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	m.programs = with.programs
 	m.programs.Bring, m.programs.Copies = m.runtime.Bring, filepath.Join(m.home.Dir, "programs")
 	m.programs.Images, m.programs.Question, m.programs.Isolated = m.runtime, m.runtime.Ask, with.runtime.Traits().Isolates
-	m.programs.Residents, _ = m.runtime.(programs.Residents)
+	m.programs.Residents, _ = opened.(programs.Residents)
 	if _, err := m.programs.Ready(ctx, m.programs.BuiltIn); err != nil {
 		return err
 	}
 	m.launcher = &launch.Launcher{
 		Node: with.owner, Program: m.programs.Of, Supply: with.supply, MachineCPUs: float64(m.has.Cores), DiskBytes: with.disk,
-		Told: with.dialects.Told,
-		Base: func() launch.BaseLayer { return m.baseAddress },
+		Residents: with.residents,
+		Told:      with.dialects.Told,
+		Base:      func() launch.BaseLayer { return m.baseAddress },
 	}
 	port, err := m.bindBase(ctx, with)
 	if err != nil {

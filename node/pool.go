@@ -57,7 +57,7 @@ func (n *Node) serveWorkers(containers *base.Site, messages *base.Transport) err
 	site := *containers
 	site.Pool = &base.Pool{
 		Party: n.config.Party, Namespace: n.namespace, Check: n.workerToken.Check, Store: n.runs(),
-		Logs: n.logs(), Supply: n.supplies().Issue,
+		Logs: n.logs(), Supply: n.supplies().Issue, Residents: n.registry,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
 	n.listen("workers'", brief, n.workers, n.forWorkers(), server.Health{Ready: n.Ready}, n.counted("workers", n.config.Dialects.Base(&site)),

@@ -38,12 +38,13 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	n.registry = &registry.Registry{
 		Judge: n.vetter,
 		Self:  n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known, Name: known.Machine,
-		Tell: n.changes().TellComponent,
+		Tell: n.tellComponent,
 	}
 	err = n.machine.open(ctx, means{
 		runtime: n.config.Runtime, owner: n.owner(), programs: known, dialects: n.config.Dialects, listen: n.config.Base, advertise: n.config.Advertise,
 		supply: n.supplies().Issue, disk: n.config.Bounds.TaskDisk,
 		unconfined: n.config.Unconfined || n.config.NoTasks, // without tasks there is nothing to confine
+		residents:  n.config.Residents, serves: n.registry.Serves, changed: n.noteServing,
 	})
 	if err != nil {
 		return err
@@ -55,6 +56,12 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		return err
 	}
 	if err := n.registerFolder(ctx); err != nil {
+		return err
+	}
+	if n.runtime.Able() && n.config.Residents.Most > 0 {
+		n.registry.Residents = serving{n}
+	}
+	if err := n.stopped(ctx); err != nil {
 		return err
 	}
 	n.launcher.Traced = n.traces.Environment

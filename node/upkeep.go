@@ -20,6 +20,7 @@ func (n *Node) startUpkeep(context.Context) error {
 	r.Run(n.watch.Run)
 	if !n.config.NoTasks {
 		r.Every(registry.ProbeEvery, "images of components", n.registry.Probe)
+		r.Every(registry.ProbeEvery, "probes of components", n.registry.AskProbes)
 	}
 	orphans := n.orphaned()
 	r.Every(orphans.Age, "orphans", orphans.Sweep)

@@ -21,6 +21,7 @@ import (
 	"openflow/node/hardware"
 	"openflow/node/home"
 	"openflow/runtime/driver"
+	"openflow/runtime/launch"
 	"openflow/sdk/httpclient"
 	"openflow/server"
 	"openflow/site/programs"
@@ -52,6 +53,7 @@ type WorkerConfig struct {
 	Base        string                // listener for containers; empty: chosen by the runtime and kept in the home folder
 	Advertise   string                // where containers find it, for runtimes that cannot tell
 	Cores       int                   // that runs share; 0: what the runtime has
+	Residents   launch.Residents      // zero value: the default
 	TaskDisk    int64                 // bytes that one run may write; 0: DefaultTaskDisk
 	Spans       sdktrace.SpanExporter // takes the traces; nil: there are none
 	Version     string
@@ -74,6 +76,12 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 	}
 	if c.Dialects == nil {
 		c.Dialects = Dialects()
+	}
+	if c.Residents == (launch.Residents{}) {
+		c.Residents = launch.DefaultResidents()
+	}
+	if err := c.Residents.Check(); err != nil {
+		return c, nil, err
 	}
 	if c.Cores < 0 {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "%d cores: a worker needs at least one", c.Cores)
@@ -173,7 +181,8 @@ func (w *Worker) openMachine(ctx context.Context) error {
 			Machine: hardware.Name(), Device: w.config.Runtime.Traits().Device, BuiltIn: own, Find: w.node.Provider,
 			Trusted: w.config.Trusted,
 		}, dialects: w.config.Dialects, listen: w.config.Base, advertise: w.config.Advertise,
-		supply: w.node.Supply, disk: cmp.Or(w.config.TaskDisk, DefaultTaskDisk), unconfined: w.config.Unconfined,
+		supply: w.node.Supply, disk: cmp.Or(w.config.TaskDisk, DefaultTaskDisk), unconfined: w.config.Unconfined, residents: w.config.Residents,
+		serves: w.serves, changed: w.serving,
 	})
 	if err != nil {
 		return err
@@ -189,6 +198,19 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	s := server.Serve(w.base, server.Handler(w.log, forward), w.log, forForwarding())
 	w.onClose("base server", within(s, brief))
 	return nil
+}
+
+// serves asks the node whether a component may have resident containers. While that cannot be asked, it may.
+func (w *Worker) serves(ctx context.Context, component string, of openflow.ProviderRef) bool {
+	may, err := w.node.Serves(ctx, component, of)
+	return may || err != nil
+}
+
+// serving tells the node that this machine has a resident container of a component that serves, or none any more.
+func (w *Worker) serving(ctx context.Context, component string, of openflow.ProviderRef, serving bool) {
+	if err := w.node.Serving(ctx, hardware.Name(), component, of, serving); err != nil && ctx.Err() == nil {
+		w.log.DebugContext(ctx, "the node was not told of a resident container; it is told again", "component", component, "err", err)
+	}
 }
 
 // join begins to follow what this machine has and to take what it can.

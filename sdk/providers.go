@@ -89,6 +89,7 @@ func (c *Client) ProviderPapers(ctx context.Context, provider string) (ProviderP
 type providerChange struct {
 	Provider  string `json:"provider,omitempty"`
 	Component string `json:"component,omitempty"`
+	Start     bool   `json:"start,omitempty"`
 }
 
 // Providers lists the providers of the node, the built-in one first.
@@ -132,6 +133,14 @@ func (c *Client) CheckComponent(ctx context.Context, r Registration) ([]Finding,
 // has changed; the component has failed then.
 func (c *Client) LoadComponent(ctx context.Context, component, provider string) ([]ComponentChange, error) {
 	return c.changeComponent(ctx, "/openflow/v1/user/component/load", component, provider)
+}
+
+// StartComponent is LoadComponent, and starts the resident containers before their first run. It waits until they serve. Errors:
+// also CodeInvalid (nothing of it is resident), CodeUnavailable (a container did not get ready).
+func (c *Client) StartComponent(ctx context.Context, component, provider string) ([]ComponentChange, error) {
+	var made []ComponentChange
+	err := c.wait(ctx, "/openflow/v1/user/component/load", providerChange{Provider: provider, Component: component, Start: true}, &made)
+	return made, err
 }
 
 // UnloadComponent keeps new jobs from a component; those that use it go on. What is empty means what it means to LoadComponent.

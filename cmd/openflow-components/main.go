@@ -11,11 +11,14 @@ import (
 	"openflow/sdk/component"
 )
 
-// version is set when a release is built.
-var version = "dev"
+// Both are set when it is built: the version of a release, and another provider's name for an image that is registered like anybody's.
+var (
+	version  = "dev"
+	provider = "openflow"
+)
 
 func main() {
-	component.Program{Provider: "openflow", Version: version, Components: []component.Component{
+	component.Program{Provider: provider, Version: version, Components: []component.Component{
 		reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component(),
 	}}.Main()
 }

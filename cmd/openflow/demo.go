@@ -21,7 +21,8 @@ func demoCommand() *cobra.Command {
 		Short: "Run the main job on three nodes of this machine",
 		Long: `Starts three nodes (guest 9999, host 10000, arbiter 10001) as processes of their own, and uploads a table at guest
 and host. It trains a model on the intersection (reader → psi → coordinated_lr → evaluation), and shows what came out.
-With a Docker daemon every task runs in a container; without one, as a process, which isolates nothing.`,
+With a Docker daemon every task runs in a container, of an image of the reference components that each node registers. Without
+one, the built-in components run as processes, which isolates nothing.`,
 		Example: `  openflow demo
   openflow demo --guest-csv guest.csv --host-csv host.csv --id id --label y
   openflow demo --runtime process -o json`,
@@ -54,6 +55,7 @@ With a Docker daemon every task runs in a container; without one, as a process, 
 	f.BoolVar(&o.Keep, "keep", false, "leave the nodes up until Ctrl-C, to look around")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
 	f.StringVar(&o.Components, "components", settings.Beside("openflow-components"), "the program of the built-in provider")
+	f.StringVar(&o.Reference, "reference", settings.Beside("reference.tar"), "an image of the reference components, registered where tasks run in containers")
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]

@@ -22,7 +22,7 @@ func version() string { return strings.TrimSuffix(openflow.Release+"+"+commit, "
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	root := cli.NewRoot(version(), runtimes, serverCommand(), workerCommand(), temporalCommand(), demoCommand(), uninstallCommand())
+	root := cli.NewRoot(version(), runtimes, serverCommand(), workerCommand(), temporalCommand(), demoCommand(), imageCommand(), uninstallCommand())
 	code := cli.Execute(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

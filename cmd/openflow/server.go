@@ -15,6 +15,7 @@ import (
 	"openflow/cli"
 	"openflow/cmd/openflow/settings"
 	"openflow/node"
+	"openflow/runtime/launch"
 	"openflow/site/partner"
 	"openflow/site/peers"
 	"openflow/site/upkeep"
@@ -81,7 +82,7 @@ func config(s *settings.Server) (node.Config, error) {
 		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
 		Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components, ComponentsFolder: s.ComponentsFolder, Trusted: s.Trusted, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels,
-		NoTasks: s.NoTasks,
+		NoTasks: s.NoTasks, Residents: launch.Residents{Most: s.ResidentMost, Idle: s.ResidentIdle},
 		Pooling: openflow.Pooling{Wait: s.WorkerWait, Gone: s.MachineGone}, Limits: limits, Durability: s.Durability,
 		Retention: upkeep.Retention{
 			Workflows: s.Keep.Histories, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs, Messages: s.Keep.Messages, Unstarted: s.Keep.Unstarted,

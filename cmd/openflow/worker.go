@@ -12,6 +12,7 @@ import (
 	"openflow/cli"
 	"openflow/cmd/openflow/settings"
 	"openflow/node"
+	"openflow/runtime/launch"
 	"openflow/telemetry/traces"
 )
 
@@ -67,7 +68,7 @@ func workerConfig(s *settings.Worker) (cfg node.WorkerConfig, err error) {
 		Site: s.Site, Token: s.Token, Authorities: s.Authorities, Plain: s.Plain, Home: s.Home, Labels: s.Labels, Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components,
 		Trusted: s.Trusted,
 		Base:    s.Base, Advertise: s.Advertise,
-		Cores: int(s.Cores), TaskDisk: int64(s.TaskDisk), Version: version(), Log: logger(s.Level),
+		Cores: int(s.Cores), TaskDisk: int64(s.TaskDisk), Residents: launch.Residents{Most: s.ResidentMost, Idle: s.ResidentIdle}, Version: version(), Log: logger(s.Level),
 	}, nil
 }
 

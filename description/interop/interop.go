@@ -54,6 +54,7 @@ func (Form) Read(r *description.Reading, o *description.Object) openflow.Compone
 	}
 	c.Protocols, c.Declared = o.Protocols("protocols")
 	c.Wishes = o.Wishes("wishes")
+	c.Probes = o.Probes("probes")
 	o.Without("desVersion", "storageEngine", "computeEngine", "result")
 	return c
 }

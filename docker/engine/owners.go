@@ -55,7 +55,7 @@ type Network struct {
 	Owner   Owner
 	Created time.Time
 	Gateway netip.Addr
-	// Containers are those of the node, in any state; Running are those that run.
+	// Containers are those of the node, in any state; Running are those that run and will end by themselves.
 	Containers, Running int
 	// Ended is when the last of the others ended; zero if none has run.
 	Ended time.Time
@@ -85,7 +85,7 @@ func (r *Runtime) Networks(ctx context.Context) ([]Network, error) {
 		}
 		one.Containers = len(containers)
 		for _, c := range containers {
-			if c.State == driver.StateRunning {
+			if lasting(c) {
 				one.Running++
 			}
 			one.Ended = latest(one.Ended, c.Finished, c.Created)
@@ -94,6 +94,13 @@ func (r *Runtime) Networks(ctx context.Context) ([]Network, error) {
 	}
 	slices.SortFunc(list, func(a, b Network) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil
+}
+
+// lasting tells that a container runs a program that somebody may wait for. A resident one runs for ever: without its node it
+// has no work.
+func lasting(c driver.Status) bool {
+	_, resident := c.Labels[driver.LabelResident]
+	return c.State == driver.StateRunning && !resident
 }
 
 func gatewayOf(n network.Summary) netip.Addr {
@@ -114,7 +121,7 @@ func (r *Runtime) of(name string) *Runtime {
 
 // Discard removes what the daemon and the firewall have for the node whose network has that name: containers, rules and
 // the network, which goes last, because it is what tells of the others. Absent is nil. Without force, one that still
-// runs a container is left alone: CodeConflict.
+// runs a container of a run is left alone: CodeConflict.
 func (r *Runtime) Discard(ctx context.Context, name string, force bool) error {
 	its := r.of(name)
 	if err := its.ClearAsked(ctx); err != nil {
@@ -125,12 +132,12 @@ func (r *Runtime) Discard(ctx context.Context, name string, force bool) error {
 		return err
 	}
 	for _, c := range containers {
-		if c.State == driver.StateRunning && !force {
+		if lasting(c) && !force {
 			return driver.Running(c.Name)
 		}
 	}
 	for _, c := range containers {
-		_, err := r.api.ContainerRemove(ctx, c.Name, client.ContainerRemoveOptions{RemoveVolumes: true, Force: force})
+		_, err := r.api.ContainerRemove(ctx, c.Name, client.ContainerRemoveOptions{RemoveVolumes: true, Force: force || !lasting(c)})
 		if err := r.wrap(ctx, ignoreNotFound(err), subject(c.Name)); err != nil {
 			return err
 		}

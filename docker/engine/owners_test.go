@@ -61,6 +61,14 @@ func TestDiscardedNode(t *testing.T) {
 	_, found = find()
 	require.True(t, found)
 	require.NoError(t, gone.Stop(t.Context(), lasting.Name, patience))
+	resident := spec(t, gone, "hang")
+	resident.Labels = map[string]string{driver.LabelResident: "its node"}
+	_, err = gone.Ensure(t.Context(), resident)
+	require.NoError(t, err)
+	require.NoError(t, gone.Start(t.Context(), resident.Name))
+	n, _ = find()
+	require.Equal(t, 3, n.Containers)
+	require.Zero(t, n.Running, "a resident one runs for ever, and keeps nothing")
 	for range 2 {
 		require.NoError(t, other.Discard(t.Context(), name, false), "again is the same")
 	}

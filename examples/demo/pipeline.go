@@ -23,12 +23,12 @@ var (
 	arbiter = sdk.Arbiter(parties[2])
 )
 
-// pipeline is reader → psi → coordinated_lr → evaluation.
-func pipeline() (*openflow.DAG, error) {
+// pipeline is reader → psi → coordinated_lr → evaluation, of that provider; empty: whoever serves them.
+func pipeline(provider string) (*openflow.DAG, error) {
 	cores := 2
 	p := sdk.NewPipeline(guest, host, arbiter)
 	p.Stage = openflow.StageTrain
-	p.Conf = openflow.JobConf{Cores: &cores, Task: openflow.TaskConf{Cores: &cores}}
+	p.Conf = openflow.JobConf{Cores: &cores, Task: openflow.TaskConf{Cores: &cores, Provider: provider}}
 
 	read := p.AddTask(taskReader, "reader").Parties(guest, host).Stage(openflow.StageDefault).
 		SetAt(guest, openflow.Parameters{"namespace": namespace, "name": guestTable}).

@@ -16,6 +16,7 @@ type Result struct {
 	JobID        string       `json:"job_id"`
 	Status       string       `json:"status"`
 	Runtime      string       `json:"runtime"`
+	Provider     string       `json:"provider"` // of the components, name:version; empty: the built-in one
 	Intersection int          `json:"intersection"`
 	AUC          float64      `json:"auc"`
 	Loss         []float64    `json:"loss"`

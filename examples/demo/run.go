@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,7 @@ import (
 type Options struct {
 	Binary     string // of openflow: the nodes are processes of their own
 	Components string // of openflow-components
+	Reference  string // archive of an image of our components, of provider "reference"; where there is none, the built-in ones run
 	Home       string // folder for the three nodes; what is in it from an earlier demo goes
 	Runtimes   driver.Openers
 	Runtime    string // name of one of them; empty: the first that can be used here
@@ -154,7 +156,7 @@ func checkFile(file string, columns ...string) error {
 	return nil
 }
 
-func runOn(ctx context.Context, o Options, ns nodes, res *Result) error {
+func runOn(ctx context.Context, o Options, ns nodes, res *Result) (err error) {
 	fmt.Fprintf(o.Progress, "starting three nodes: guest %s, host %s, arbiter %s (SQLite NORMAL: survives kill -9, not power loss)\n", parties[0], parties[1], parties[2])
 	if err := ns.Start(); err != nil {
 		return err
@@ -176,6 +178,9 @@ func runOn(ctx context.Context, o Options, ns nodes, res *Result) error {
 	if err := ns.grant(ctx); err != nil {
 		return err
 	}
+	if res.Provider, err = ns.provide(ctx, o); err != nil {
+		return err
+	}
 	return ns.runJob(ctx, o, res)
 }
 
@@ -183,11 +188,47 @@ func runOn(ctx context.Context, o Options, ns nodes, res *Result) error {
 var parties = []openflow.PartyID{"9999", "10000", "10001"}
 
 // nodes are the three sites of the demo, in the order of parties.
-type nodes struct{ *fleet.Fleet }
+type nodes struct {
+	*fleet.Fleet
+	runtime driver.Opener
+}
 
 func newNodes(o Options, runtime driver.Opener) (nodes, error) {
 	f, err := fleet.New(o.Home, fleet.Options{Binary: o.Binary, Components: o.Components, Runtime: runtime, LogLevel: "warn", Flags: []string{"--cores", "32", "--unconfined"}}, parties...)
-	return nodes{f}, err
+	return nodes{f, runtime}, err
+}
+
+// reference is the provider of our components as an image that nodes register like anybody's.
+const reference = "reference"
+
+// provide registers that image at each node, whose runtime runs images where it isolates. It names the provider that the job is to
+// have; empty: the built-in one.
+func (n nodes) provide(ctx context.Context, o Options) (provider string, err error) {
+	if !n.runtime.Traits().Isolates {
+		fmt.Fprintf(o.Progress, "the %s runtime runs no images: the job has the built-in components\n", n.runtime.Kind())
+		return "", nil
+	}
+	text, err := os.ReadFile(o.Reference)
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(o.Progress, "there is no image at %s (make reference): the job has the built-in components\n", o.Reference)
+		return "", nil
+	}
+	archive := filepath.Join(o.Home, "reference.tar") // where nobody else may change it
+	if err == nil {
+		err = os.WriteFile(archive, text, 0o600)
+	}
+	if err != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "image of the reference components: %w", err)
+	}
+	for i, party := range parties {
+		p, err := n.client(i).RegisterProvider(ctx, sdk.Registration{Place: archive, Name: reference})
+		if err != nil {
+			return "", openflow.AtParty(party, err)
+		}
+		fmt.Fprintf(o.Progress, "registered image %s at party %s: provider %s:%s with %d components\n", p.Digest, party, p.Name, p.Version, len(p.Components))
+		provider = p.Name + ":" + p.Version
+	}
+	return provider, nil
 }
 
 func (n nodes) client(i int) *sdk.Client { return n.Nodes[i].Client() }
@@ -268,7 +309,7 @@ func open(file string, generated io.WriterTo) (io.ReadCloser, string, error) {
 
 // runJob submits the pipeline and shows every change of every task at every party until the job has ended.
 func (n nodes) runJob(ctx context.Context, o Options, res *Result) error {
-	dag, err := pipeline()
+	dag, err := pipeline(res.Provider)
 	if err != nil {
 		return err
 	}

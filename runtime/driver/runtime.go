@@ -137,6 +137,7 @@ type Status struct {
 	// restarted without live-restore, or its machine was. It is no verdict on the program either, unless that has said
 	// why it failed.
 	Interrupted bool
+	Resident    bool   // it had no container of its own; Interrupted then says that the one that served it has ended
 	Reason      string // for people: why it ended or could not run; may be empty
 
 	Created  time.Time

@@ -40,7 +40,8 @@ type Launcher struct {
 	// Told is the environment in which a container that speaks a dialect is told of its run.
 	Told        func(speaks openflow.Dialect, r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
 	MachineCPUs float64 // of the runtime: a container is never promised more
-	DiskBytes   int64   // that a container may write; 0: no bound
+	Residents   Residents
+	DiskBytes   int64 // that a container may write; 0: no bound
 	// Traced is what the environment says about the trace that the launch of a run belongs to; nil: nothing.
 	Traced func(ctx context.Context, run openflow.RunID) []string
 }
@@ -87,8 +88,15 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, supply o
 		}
 	}
 	env = append(slices.Clone(may.Environment), env...) // what the node says comes last, and so holds
-	grants := driver.Grants{Capabilities: may.Capabilities, Mounts: may.Mounts, Networks: may.Networks}
+	grants := grantsOf(may)
+	resident, err := l.resident(r, program, limits, grants)
+	if err != nil {
+		return driver.Spec{}, err
+	}
 	made := digest(program.Image, program.Command, env, limits, grants)
+	if resident != nil {
+		made = resident.Group + " " + made
+	}
 	if l.Traced != nil {
 		env = append(env, l.Traced(ctx, r.Key.RunID())...)
 	}
@@ -100,8 +108,12 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, supply o
 		},
 		Image: program.Image, Command: program.Command,
 		Env:    env,
-		Limits: limits, Grants: grants,
+		Limits: limits, Grants: grants, Resident: resident,
 	}, nil
+}
+
+func grantsOf(may openflow.Confinement) driver.Grants {
+	return driver.Grants{Capabilities: may.Capabilities, Mounts: may.Mounts, Networks: may.Networks}
 }
 
 // usualProcesses is how many processes and threads a container may have where nothing else is said.

@@ -32,6 +32,11 @@ type Component struct {
 	// and each run is a process in it. 0: each run has a container of its own.
 	Resident int
 
+	// Works tells whether it can work, where nodes are to ask. They run the program for that, alone and without a task: when it is
+	// loaded, and every minute; of a resident component, in the container that serves. An error at the start, or three in a row, keep
+	// jobs from it until it works. Its first line is shown to the site's users.
+	Works func(context.Context) error
+
 	Run func(context.Context, *Task) error
 }
 

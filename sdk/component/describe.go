@@ -32,6 +32,12 @@ type description struct {
 	Wishes      openflow.Wishes                           `json:"wishes,omitzero"`
 	Way         openflow.Way                              `json:"way,omitempty"`
 	Resident    resident                                  `json:"resident,omitzero"`
+	Probes      map[openflow.ProbeKind]probe              `json:"probes,omitempty"`
+}
+
+type probe struct {
+	Command  []string `json:"command"`
+	Failures int      `json:"failures,omitempty"`
 }
 
 type resident struct {
@@ -90,6 +96,10 @@ func (p Program) Describe(name string) ([]byte, error) {
 	}
 	if c.Resident > 0 {
 		d.Way, d.Resident = openflow.WayResident, resident{c.Resident}
+	}
+	if c.Works != nil {
+		ask := []string{worksArgument, "--name", name}
+		d.Probes = map[openflow.ProbeKind]probe{openflow.ProbeStartup: {ask, 1}, openflow.ProbeLiveness: {Command: ask}}
 	}
 	if c.Protocols != nil {
 		if err := openflow.CheckProtocols(c.Protocols); err != nil {

@@ -39,8 +39,8 @@ type Program struct {
 }
 
 // Main is the main function of the program. It does not return. Arguments: none or "run" runs the task in the environment;
-// "desc --name NAME" prints a component's description; "list" prints the names; "serve" serves runs of components that are
-// resident.
+// "desc --name NAME" prints a component's description; "list" prints the names. "works --name NAME" tells whether a component can
+// work, and "serve" serves runs of those that are resident.
 func (p Program) Main() {
 	if err := processes.Settle(); err != nil {
 		fmt.Fprintln(os.Stderr, "this run is less apart from others than it should be:", err)
@@ -63,6 +63,8 @@ func (p Program) command(ctx context.Context, args []string, env func(string) st
 		return p.serve(ctx, env, newLog(env("OPENFLOW_LOG"), stderr))
 	case len(args) == 1 && args[0] == "list":
 		err = p.list(stdout)
+	case len(args) == 3 && args[0] == worksArgument && args[1] == "--name":
+		return p.works(ctx, args[2], stderr)
 	case len(args) == 3 && args[0] == "desc" && args[1] == "--name":
 		var text []byte
 		if text, err = p.Describe(args[2]); err == nil {
@@ -75,6 +77,23 @@ func (p Program) command(ctx context.Context, args []string, env func(string) st
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return ExitUsage
+	}
+	return ExitSuccess
+}
+
+// worksArgument is the command by which a component is asked whether it works.
+const worksArgument = "works"
+
+// works asks a component. One that nobody can ask is a usage error.
+func (p Program) works(ctx context.Context, name string, stderr io.Writer) int {
+	i := slices.IndexFunc(p.Components, func(c Component) bool { return c.Name == name && c.Works != nil })
+	if i < 0 {
+		fmt.Fprintf(stderr, "no component %q of this image can be asked whether it works\n", name)
+		return ExitUsage
+	}
+	if err := p.Components[i].Works(ctx); err != nil {
+		fmt.Fprintln(stderr, err)
+		return ExitFailed
 	}
 	return ExitSuccess
 }

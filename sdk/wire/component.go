@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"time"
 
 	"openflow"
 )
@@ -25,8 +26,9 @@ type Component struct {
 	Machine     string           `json:"machine,omitempty"` // that has found so
 	Since       *int64           `json:"since"`             // milliseconds since 1970
 	Way         openflow.Way     `json:"way"`
-	Runs        int              `json:"runs,omitempty"`  // of a resident one: how many one container serves at once
-	Wishes      openflow.Wishes  `json:"wishes,omitzero"` // what its containers need beyond what all have; the site's policy gives it
+	Probes      []Probe          `json:"probes,omitempty"` // by which it is asked whether it works
+	Runs        int              `json:"runs,omitempty"`   // of a resident one: how many one container serves at once
+	Wishes      openflow.Wishes  `json:"wishes,omitzero"`  // what its containers need beyond what all have; the site's policy gives it
 	Parameters  []Parameter      `json:"parameters"`
 	Inputs      []Artifact       `json:"inputs"`
 	Outputs     []Artifact       `json:"outputs"`
@@ -83,6 +85,24 @@ type Need struct {
 	Values    []string         `json:"values,omitempty"`    // has one of these
 }
 
+// Probe is how a component is asked whether it works: by a command, or by a request in its resident container.
+type Probe struct {
+	Kind     openflow.ProbeKind `json:"kind"`
+	Command  []string           `json:"command,omitempty"`
+	HTTP     string             `json:"http,omitempty"` // path
+	Every    int                `json:"every"`          // seconds
+	Timeout  int                `json:"timeout"`        // seconds
+	Failures int                `json:"failures"`       // in a row, with which it fails
+}
+
+// String is the probe for people.
+func (p Probe) String() string {
+	return openflow.ComponentProbe{
+		Kind: p.Kind, Command: p.Command, HTTP: p.HTTP, Every: time.Duration(p.Every) * time.Second,
+		Timeout: time.Duration(p.Timeout) * time.Second, Failures: p.Failures,
+	}.String()
+}
+
 // EncodeComponent renders a component whose runs have this runtime here.
 func EncodeComponent(c openflow.ComponentRecord, usual bool, runtime string) Component {
 	out := Component{
@@ -96,6 +116,11 @@ func EncodeComponent(c openflow.ComponentRecord, usual bool, runtime string) Com
 		out.Parameters[i] = Parameter{
 			Name: p.Name, Title: p.Title, Summary: p.Summary, Optional: p.Optional, Default: p.Default, Alike: p.Alike, Schema: p.Schema,
 		}
+	}
+	for _, p := range c.Probes {
+		out.Probes = append(out.Probes, Probe{
+			Kind: p.Kind, Command: p.Command, HTTP: p.HTTP, Every: int(p.Every / time.Second), Timeout: int(p.Timeout / time.Second), Failures: p.Failures,
+		})
 	}
 	for _, n := range c.Needs {
 		out.Needs = append(out.Needs, Need(n))

@@ -219,8 +219,20 @@ func readTaskConf(f *fields) openflow.TaskConf {
 		Provider: f.text("provider"), LauncherName: f.text("launcher_name"), Timeout: readTimeout(f),
 	}
 	readEngineRun(f, f.mapping("engine_run"), &c)
+	c.Way = readWay(f)
 	f.done()
 	return c
+}
+
+// readWay reads how a task is to get its container.
+func readWay(f *fields) openflow.Way {
+	way := openflow.Way(f.text("way"))
+	if way != "" && way != openflow.WayTask && way != openflow.WayResident {
+		f.r.fail(f.t, f.at("way"), fmt.Sprintf("write %q or %q, or leave it out: each component says its own", openflow.WayTask, openflow.WayResident),
+			"no task runs in the way %s", clip(strconv.Quote(string(way))))
+		return ""
+	}
+	return way
 }
 
 // engineRunKeys are those of fate-flow-api §4.1.2 and ours: memory, gpus.

@@ -141,6 +141,7 @@ func taskConfPairs(c openflow.TaskConf) pairs {
 	run := EngineRun(c)
 	p.put("engine_run", run, len(run) > 0)
 	p.put("provider", c.Provider, c.Provider != "")
+	p.put("way", string(c.Way), c.Way != "")
 	p.put("timeout", int(c.Timeout.Seconds()), c.Timeout != 0)
 	p.put("launcher_name", c.LauncherName, c.LauncherName != "")
 	return p

@@ -276,6 +276,23 @@ func TestResourcesOfAJob(t *testing.T) {
 }
 
 // What fills an input has one order, in whichever way it is written: what an initiator signs is what its partners read.
+// How a task gets its container is one of two words.
+func TestWayOfATask(t *testing.T) {
+	document := func(way string) string {
+		return `{"dag": {"parties": [{"role": "guest", "party_id": ["9999"]}], "tasks": {"a": {"component_ref": "psi", "conf": {"way": ` + way + `}}}}, "schema_version": "2.2.0"}`
+	}
+	for text, want := range map[string]openflow.Way{`"resident"`: openflow.WayResident, `"container per task"`: openflow.WayTask, `""`: "", `null`: ""} {
+		d, err := wire.ParseDAG([]byte(document(text)))
+		require.NoError(t, err, text)
+		require.Equal(t, want, d.Tasks[0].Conf.Way)
+	}
+	for _, text := range []string{`"shared"`, `1`, `{}`} {
+		_, err := wire.ParseDAG([]byte(document(text)))
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), text)
+		require.ErrorContains(t, err, "dag.tasks.a.conf.way")
+	}
+}
+
 func TestOrderOfSources(t *testing.T) {
 	d, err := wire.ParseDAG([]byte(`
 schema_version: "2.2.0"

@@ -94,6 +94,7 @@ func anyTaskConf(t *rapid.T) openflow.TaskConf {
 		c.Cores = new(rapid.IntRange(0, 9).Draw(t, "engine cores"))
 		c.Memory = new(rapid.Int64Range(0, 1<<40).Draw(t, "engine memory"))
 		c.Label = rapid.SampledFrom([]string{"", "gpu"}).Draw(t, "label")
+		c.Way = rapid.SampledFrom([]openflow.Way{"", openflow.WayTask, openflow.WayResident}).Draw(t, "way")
 		c.Options = rapid.SampledFrom([]map[string]any{nil, {"num-executors": json.Number("2")}}).Draw(t, "options")
 	}
 	return c

@@ -31,4 +31,11 @@ type Pool struct {
 	Store     PoolStore
 	Logs      PoolLogs
 	Supply    func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error)
+	Residents PoolResidents
+}
+
+// PoolResidents knows which components may have resident containers, and notes which have one that serves on some machine.
+type PoolResidents interface {
+	Serves(ctx context.Context, component string, of openflow.ProviderRef) bool
+	Serving(ctx context.Context, machine, component string, of openflow.ProviderRef, serving bool) error
 }

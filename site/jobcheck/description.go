@@ -4,6 +4,7 @@
 package jobcheck
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -19,6 +20,8 @@ type Component struct {
 	Outputs    map[openflow.InputKind]map[string]openflow.ComponentArtifact
 	Needs      []openflow.ComponentNeed
 	Protocols  []openflow.Protocol
+	Way        openflow.Way
+	Runs       int // that one container serves at once, of a resident one
 }
 
 // Parameter is one setting of a component.
@@ -34,7 +37,7 @@ type Parameter struct {
 func Of(r openflow.ComponentRecord) (Component, error) {
 	c := Component{
 		Roles: r.Roles, Stages: r.Stages, Parameters: map[string]Parameter{}, Inputs: byKind(r.Inputs), Outputs: byKind(r.Outputs),
-		Needs: r.Needs, Protocols: r.Protocols,
+		Needs: r.Needs, Protocols: r.Protocols, Way: r.Way, Runs: r.Runs,
 	}
 	for _, p := range r.Parameters {
 		one := Parameter{Optional: p.Optional, Alike: p.Alike, Default: p.Default}
@@ -46,6 +49,15 @@ func Of(r openflow.ComponentRecord) (Component, error) {
 		c.Parameters[p.Name] = one
 	}
 	return c, nil
+}
+
+// Resident is how many runs one container serves at once that may serve a task; 0: the task gets a container of its own. What the
+// job says counts before what the component says of itself. Devices belong to one run, so a task with GPUs gets its own.
+func (c Component) Resident(conf openflow.TaskConf) int {
+	if c.Way != openflow.WayResident || conf.Way == openflow.WayTask || conf.GPUs != nil && *conf.GPUs > 0 {
+		return 0
+	}
+	return max(1, min(cmp.Or(c.Runs, openflow.UsualRuns), openflow.MostRuns))
 }
 
 func byKind(list []openflow.ComponentArtifact) map[openflow.InputKind]map[string]openflow.ComponentArtifact {

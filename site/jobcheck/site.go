@@ -169,9 +169,23 @@ func (v *view) task(s openflow.TaskSpec) {
 			"component %q does not run in stage %q", s.Component, s.Stage)
 		return
 	}
+	v.way(s, c)
 	v.needs(s, c)
 	v.parameters(s, c)
 	v.inputs(s, c)
+}
+
+// way checks that the task can get its container as the job says.
+func (v *view) way(s openflow.TaskSpec, c Component) {
+	if s.Conf.Way != openflow.WayResident {
+		return
+	}
+	if c.Way != openflow.WayResident {
+		v.wrong(s, ".conf.way", fmt.Sprintf("leave way out, there and in dag.conf.task, or write %q; or name a provider whose %s is resident", openflow.WayTask, s.Component),
+			"component %q is not resident at party %s: each of its tasks gets a container of its own", s.Component, v.party.ID)
+	} else if s.Conf.GPUs != nil && *s.Conf.GPUs > 0 {
+		v.wrong(s, ".conf.way", fmt.Sprintf("write %q, or ask for no GPUs", openflow.WayTask), "a task with GPUs has a container of its own, and is not resident")
+	}
 }
 
 // brings reports whether an input of that kind is filled.

@@ -374,6 +374,55 @@ func TestComponentsOfOthers(t *testing.T) {
 	require.Contains(t, mistakes[0].Message, `no component "own"`)
 }
 
+// A task can be resident where its component is, at each party.
+func TestWay(t *testing.T) {
+	all := described(t)
+	shared := all["noop"]
+	shared.Way, shared.Runs = openflow.WayResident, 4
+	at := site(t)
+	usual := at.Find
+	at.Find = func(s openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
+		if s.Component == "shared" {
+			return shared, nil
+		}
+		return usual(s)
+	}
+	for name, tc := range map[string]struct {
+		component string
+		conf      openflow.TaskConf
+		resident  int
+		wrong     string
+	}{
+		"as the component says":      {"shared", openflow.TaskConf{}, 4, ""},
+		"the same":                   {"shared", openflow.TaskConf{Way: openflow.WayResident}, 4, ""},
+		"its own container":          {"shared", openflow.TaskConf{Way: openflow.WayTask}, 0, ""},
+		"devices":                    {"shared", openflow.TaskConf{GPUs: new(1)}, 0, ""},
+		"devices, and shared":        {"shared", openflow.TaskConf{GPUs: new(1), Way: openflow.WayResident}, 0, "a task with GPUs has a container of its own"},
+		"a component that has none":  {"noop", openflow.TaskConf{Way: openflow.WayTask}, 0, ""},
+		"a component that has none!": {"noop", openflow.TaskConf{Way: openflow.WayResident}, 0, `component "noop" is not resident at party 9999`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &openflow.DAG{SchemaVersion: "2.2.0", Parties: []openflow.Party{guest}, Stage: openflow.StageDefault, Tasks: []openflow.Task{{Name: "a", Component: tc.component, Conf: tc.conf}}}
+			c, unresolved := at.Find(openflow.TaskSpec{Component: tc.component})
+			require.Nil(t, unresolved)
+			require.Equal(t, tc.resident, c.Resident(tc.conf))
+			mistakes, _ := at.Check(d, d.Parties)
+			if tc.wrong == "" {
+				require.Empty(t, mistakes)
+				return
+			}
+			require.Len(t, mistakes, 1)
+			require.Equal(t, "dag.tasks.a.conf.way", mistakes[0].Path)
+			require.Contains(t, mistakes[0].Message, tc.wrong)
+			require.NotEmpty(t, mistakes[0].Remedy)
+		})
+	}
+	shared.Runs = 0
+	require.Equal(t, openflow.UsualRuns, shared.Resident(openflow.TaskConf{}))
+	shared.Runs = 1 << 20
+	require.Equal(t, openflow.MostRuns, shared.Resident(openflow.TaskConf{}))
+}
+
 // An optional input may come from an output that is written only sometimes, or at some parties.
 func TestOptionalInputs(t *testing.T) {
 	d := training()

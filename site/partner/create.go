@@ -20,7 +20,7 @@ func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Re
 	if err != nil || o.Later {
 		return openflow.Reservation{Spoken: spoken}, err
 	}
-	got, err := s.Reserve(ctx, o.Key)
+	got, err := s.reserve(ctx, o.Key, true)
 	got.Spoken = spoken
 	return got, err
 }
@@ -258,6 +258,7 @@ func (s *Service) records(
 		if spec.Conf.Timeout == 0 {
 			spec.Conf.Timeout = s.Limits.TaskTimeout
 		}
+		spec.Resident = providers[i].Resident
 		t := openflow.TaskRecord{
 			Key:      openflow.TaskKey{Scheduler: o.Key.Scheduler, Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party},
 			SyncType: conf.SyncType, Component: spec.Component, Provider: providers[i].Provider, Status: openflow.TaskWaiting,

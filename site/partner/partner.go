@@ -81,6 +81,8 @@ type Components interface {
 	Providers(ctx context.Context, specs []openflow.TaskSpec) ([]openflow.Served, error)
 	// Spoken tells what the providers of tasks would speak, of those that are still registered.
 	Spoken(ctx context.Context, tasks []openflow.TaskRecord) ([]openflow.Spoken, error)
+	// Failed tells which components cannot run here now, and why.
+	Failed(ctx context.Context) ([]openflow.ComponentRecord, error)
 	// Check compares what these parties do in a job with the descriptions of the components, and with tables of this site.
 	Check(ctx context.Context, d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string, err error)
 }
@@ -195,8 +197,16 @@ func (s *Service) room() error {
 
 // Reserve takes what the job needs of the capacity; see openflow.PartnerService.
 func (s *Service) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return s.reserve(ctx, k, false)
+}
+
+// reserve is Reserve; first says that the job is only just recorded.
+func (s *Service) reserve(ctx context.Context, k openflow.JobKey, first bool) (openflow.Reservation, error) {
 	if _, err := s.move(ctx, k, openflow.JobWaiting, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 		return openflow.Reservation{}, s.overQuota(ctx, k, err) // a job that runs already is no conflict: the store knows whether it holds its cores
+	}
+	if err := s.awaits(ctx, k, first); err != nil {
+		return openflow.Reserved(err)
 	}
 	err := s.Store.ApplyJobResources(ctx, k, s.Limits.Capacity(), s.Limits.Rules())
 	return openflow.Reserved(openflow.About(openflow.AboutResource, s.overQuota(ctx, k, err)))

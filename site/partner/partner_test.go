@@ -172,6 +172,40 @@ func TestPartySpeaksOnlyWhatItHasOffered(t *testing.T) {
 	require.Equal(t, other, s.task(lr).Protocol)
 }
 
+// shares is a site whose components are resident.
+type shares struct{ components }
+
+func (s shares) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]openflow.Served, error) {
+	served, err := s.components.Providers(ctx, specs)
+	for i := range served {
+		served[i].Resident = 4
+	}
+	return served, err
+}
+
+// A run knows how many share a container. One that follows a run whose container may have ended gets its own.
+func TestResidentRuns(t *testing.T) {
+	for code, want := range map[openflow.Code]int{openflow.CodeRejected: 4, openflow.CodeUnavailable: 0} {
+		s := newSite(t)
+		s.Components = shares{}
+		d := dag()
+		d.Conf.AutoRetries = 1
+		order := openflow.JobOrder{Key: jobKey("1", host), DAG: d}
+		_, err := s.OpenJob(t.Context(), order)
+		require.NoError(t, err)
+		lr := taskKey("1", "lr_0", host)
+		require.Equal(t, 4, s.task(lr).Spec.Resident)
+		require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Status: openflow.JobRunning}))
+		require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: lr}))
+		_, err = s.catalogue.FinishTask(t.Context(), lr, openflow.TaskEnd{Status: openflow.TaskFailed, Cause: openflow.Cause{Code: code}})
+		require.NoError(t, err)
+		again := lr
+		again.Version = 1
+		require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Tasks: []openflow.TaskUpdate{{Key: again, Status: openflow.TaskWaiting}}}))
+		require.Equal(t, want, s.task(again).Spec.Resident, code)
+	}
+}
+
 func TestOpenJobRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*openflow.JobOrder)

@@ -53,6 +53,11 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if job.Status != openflow.JobRunning {
 		return tooLate(k, job.Status)
 	}
+	if t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse {
+		if err := s.works(ctx, t); err != nil {
+			return err
+		}
+	}
 	if t.PartyStatus == openflow.TaskWaiting {
 		if err := s.stillPermitted(ctx, job, t); err != nil {
 			return err
@@ -292,6 +297,9 @@ func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
 	}
 	if err := s.mayFollow(ctx, k, t); err != nil {
 		return openflow.About(openflow.AboutTask, err)
+	}
+	if t.Cause.Code == openflow.CodeUnavailable {
+		t.Spec.Resident = 0 // the container that it shared may have ended: the next has its own
 	}
 	return openflow.About(openflow.AboutTask, s.Store.AddTask(ctx, openflow.TaskRecord{
 		Key: k, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider, Protocol: t.Protocol,

@@ -93,9 +93,14 @@ func (p *asking) all(ctx context.Context) (Description, error) {
 		return Description{}, err
 	}
 	d.Provider = d.Components[0].Provider
+	asked := 0
 	for _, c := range d.Components {
 		if p.mute && resident(c) {
 			return d, refused(r.Place, "component %q is resident, and an image without an entry point serves no runs", c.Name)
+		}
+		asked += len(c.Probes)
+		if asked > openflow.MaxProbes {
+			return d, refused(r.Place, "its components have more than %d probes together", openflow.MaxProbes)
 		}
 		if c.Provider != d.Provider {
 			return d, refused(r.Place, "component %q is of provider %s, and others are of %s", c.Name, c.Provider, d.Provider)
@@ -270,10 +275,15 @@ func (p *asking) ask(ctx context.Context, most int, args ...string) ([]byte, err
 	case said.TooMuch:
 		return nil, refused(p.of.Place, "it answers %q with more than %d bytes", what, most)
 	case said.ExitCode != 0:
-		if text := openflow.FirstLine(openflow.Readable(strings.ToValidUTF8(string(said.Complaint), ""))); text != "" {
-			return nil, refused(p.of.Place, "asked %q: exit status %d: %s", what, said.ExitCode, text)
-		}
-		return nil, refused(p.of.Place, "asked %q: exit status %d", what, said.ExitCode)
+		return nil, refused(p.of.Place, "asked %q: %v", what, exited(said))
 	}
 	return said.Text, nil
+}
+
+// exited is how a program has ended that has not answered, with the first line of its complaint.
+func exited(said driver.Answer) error {
+	if text := openflow.FirstLine(openflow.Readable(strings.ToValidUTF8(string(said.Complaint), ""))); text != "" {
+		return fmt.Errorf("exit status %d: %s", said.ExitCode, text)
+	}
+	return fmt.Errorf("exit status %d", said.ExitCode)
 }

@@ -11,7 +11,7 @@ import (
 	"openflow"
 )
 
-// ProbeEvery is how often a node looks whether the images of its providers are there.
+// ProbeEvery is how often a node looks whether the images of its providers are there, and which probes are due.
 const ProbeEvery = 10 * time.Second
 
 // maxFolder is how many files of a folder are registered.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"openflow"
@@ -102,14 +103,17 @@ func beside(file string) (openflow.Papers, error) {
 	return p, err
 }
 
-// readPaper reads a file that may not be there.
+// readPaper reads a file that may not be there. It neither follows a link nor waits for a pipe.
 func readPaper(path string) (text []byte, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if errors.Is(err, syscall.ELOOP) {
+		err = errors.New("it is a link")
+	}
 	if err == nil {
-		text, err = io.ReadAll(io.LimitReader(f, maxPaper+1))
+		text, err = regular(f)
 		err = errors.Join(err, f.Close())
 	}
 	if err == nil && len(text) > maxPaper {
@@ -119,4 +123,16 @@ func readPaper(path string) (text []byte, err error) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s cannot be read: %w", path, err)
 	}
 	return text, nil
+}
+
+// regular reads a regular file, and one byte more of it than a paper may have.
+func regular(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	return io.ReadAll(io.LimitReader(f, maxPaper+1))
 }

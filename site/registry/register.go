@@ -72,6 +72,10 @@ func (g *Registry) register(ctx context.Context, n Registration) (openflow.Provi
 	if err != nil {
 		return r, nil, err
 	}
+	failed := map[string]string{}
+	if len(before) == 0 {
+		failed = g.startUp(ctx, r, said.Components)
+	}
 	if err := g.Rows.AddProvider(ctx, r, said.Components, papers); err != nil {
 		return r, nil, err
 	}
@@ -79,11 +83,19 @@ func (g *Registry) register(ctx context.Context, n Registration) (openflow.Provi
 		return r, nil, err
 	}
 	list, err := g.Rows.Components(ctx, r.Name, r.Version)
-	if err == nil && len(before) == 0 {
-		for _, c := range list {
-			g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, To: c.Standing.State, By: "user " + n.User, At: c.Standing.Since})
-		}
+	if err != nil || len(before) > 0 {
+		return r, list, err
 	}
+	for _, c := range list {
+		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, To: c.Standing.State, By: "user " + n.User, At: c.Standing.Since})
+	}
+	if len(failed) == 0 {
+		return r, list, nil
+	}
+	if _, err := g.fail(ctx, r, failed); err != nil {
+		return r, list, err
+	}
+	list, err = g.Rows.Components(ctx, r.Name, r.Version)
 	return r, list, err
 }
 
@@ -150,6 +162,10 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 	p := &asking{on: g.Machine, of: r}
 	if r.Kind != openflow.ProviderImage {
 		return p, nil
+	}
+	if said := img.Labels[contractLabel]; said != "" && said != contractVersion {
+		return p, openflow.Errorf(openflow.CodeInvalid, "%s was made for version %q of the contract, and this node has %s",
+			r.Place, openflow.Cut(openflow.Readable(said), 40), contractVersion).WithHint(mend)
 	}
 	if len(img.Volumes) > 0 {
 		return p, refused(r.Place, "it wants volumes, and containers have none: %s", strings.Join(img.Volumes, ", "))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -197,6 +198,10 @@ func TestImagesThatAreRefused(t *testing.T) {
 	s.has(t, "failing:1", "sha256:8", `echo no such command >&2; exit 2`)
 	s.has(t, "nothing:1", "sha256:9", of("acme", "2"), func(i *driver.Image) { i.Entrypoint = nil })
 	s.has(t, "disk:1", "sha256:10", of("acme", "2"), func(i *driver.Image) { i.Volumes = []string{"/data"} })
+	asked := filepath.Join(t.TempDir(), "asked")
+	s.has(t, "later:1", "sha256:11", "touch "+asked+"\n"+of("acme", "2"), func(i *driver.Image) { i.Labels = map[string]string{contractLabel: "2"} })
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o700))
 	described := json.RawMessage(`{"component":{"name":"psi","provider":"acme","version":"2"}}`)
 	for name, tc := range map[string]struct {
 		what Registration
@@ -215,6 +220,8 @@ func TestImagesThatAreRefused(t *testing.T) {
 		"knows no list":               {Registration{What: "failing:1"}, openflow.CodeInvalid, "exit status 2: no such command"},
 		"nothing to run":              {Registration{What: "nothing:1"}, openflow.CodeInvalid, "neither an entry point nor a command"},
 		"a disk of its own":           {Registration{What: "disk:1"}, openflow.CodeInvalid, "it wants volumes, and containers have none: /data"},
+		"made for another contract":   {Registration{What: "later:1"}, openflow.CodeInvalid, `made for version "2" of the contract, and this node has 1`},
+		"a pipe":                      {Registration{What: pipe}, openflow.CodeInvalid, "not a regular file"},
 		"described twice":             {Registration{What: "acme:1", Descriptions: []json.RawMessage{described, described}}, openflow.CodeInvalid, `component "psi" is described twice`},
 		"described as nothing":        {Registration{What: "acme:1", Descriptions: []json.RawMessage{json.RawMessage(`[]`)}}, openflow.CodeInvalid, "names no component"},
 		"in another dialect":          {Registration{What: "acme:1", Dialect: "toy"}, openflow.CodeConflict, "containers that speak usual"},
@@ -235,6 +242,7 @@ func TestImagesThatAreRefused(t *testing.T) {
 			require.Equal(t, before, after, "the registry is as it was")
 		})
 	}
+	require.NoFileExists(t, asked, "what was made for another contract is not run")
 }
 
 // A runtime without isolation, or without images, refuses them.

@@ -27,6 +27,7 @@ type Store interface {
 	Providers(ctx context.Context) ([]openflow.ProviderRecord, error)
 	Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error)
 	Standings(ctx context.Context) ([]openflow.ComponentRecord, error)
+	FailedComponents(ctx context.Context) ([]openflow.ComponentRecord, error)
 	ChangeComponents(ctx context.Context, call openflow.ComponentCall) ([]openflow.ComponentChange, error)
 	RemoveProviders(ctx context.Context, refs ...openflow.ProviderRef) error
 	SetDefault(ctx context.Context, component string, p openflow.ProviderRef) error
@@ -48,8 +49,14 @@ type Registry struct {
 	// Tell is told of every change of a component; nil: nobody is.
 	Tell func(ctx context.Context, c openflow.ComponentChange)
 
-	mu   sync.Mutex
-	read map[openflow.ProviderRef]described
+	// Residents are the containers here that stay between runs; nil: there are none, and no component is asked by requests.
+	Residents Residents
+
+	now func() time.Time // nil: time.Now
+
+	mu      sync.Mutex
+	read    map[openflow.ProviderRef]described
+	watched map[component]*watched
 }
 
 // described is what a provider's components say, of the program with that digest as it was registered then.
@@ -57,6 +64,7 @@ type described struct {
 	digest     string
 	at         time.Time
 	components map[string]jobcheck.Component
+	probed     []openflow.ComponentRecord // those that are asked whether they work: name, way and probes
 }
 
 // BuiltIn asks the program of the built-in provider what it has, and records that. A program that the site has a record of is
@@ -155,6 +163,9 @@ func (g *Registry) RemoveAll(ctx context.Context, list []openflow.ProviderRecord
 	if err := g.Rows.RemoveProviders(ctx, refs...); err != nil {
 		return err
 	}
+	for _, ref := range refs {
+		g.forget(ref, "")
+	}
 	for _, c := range gone {
 		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, From: c.Standing.State, By: "user " + user, At: time.Now()})
 	}
@@ -181,8 +192,8 @@ func (g *Registry) Prefer(ctx context.Context, component, provider string) error
 	return g.Rows.SetDefault(ctx, component, p.Ref())
 }
 
-// current reads what is offered now, with the descriptions.
-func (g *Registry) current(ctx context.Context) (offers, error) {
+// offered reads what is offered now, with the descriptions.
+func (g *Registry) offered(ctx context.Context) (offers, error) {
 	o := offers{
 		device: g.Device, known: map[string]bool{}, of: map[string][]openflow.ProviderRef{}, closed: map[string][]openflow.ProviderRef{},
 		standing: map[component]openflow.ComponentStanding{},
@@ -238,10 +249,13 @@ func (g *Registry) components(ctx context.Context, p openflow.ProviderRecord) (m
 	if err != nil {
 		return nil, err
 	}
-	have = described{p.Digest, p.AddedAt, map[string]jobcheck.Component{}}
+	have = described{digest: p.Digest, at: p.AddedAt, components: map[string]jobcheck.Component{}}
 	for _, row := range rows {
 		if have.components[row.Name], err = jobcheck.Of(row); err != nil {
 			return nil, openflow.Errorf(openflow.CodeInternal, "the catalogue's description of component %q of provider %s is not readable: %w", row.Name, p.Ref(), err)
+		}
+		if len(row.Probes) > 0 {
+			have.probed = append(have.probed, openflow.ComponentRecord{Name: row.Name, Way: row.Way, Probes: row.Probes})
 		}
 	}
 	g.mu.Lock()
@@ -255,7 +269,7 @@ func (g *Registry) components(ctx context.Context, p openflow.ProviderRecord) (m
 
 // Names lists the components that jobs may use, each once.
 func (g *Registry) Names(ctx context.Context) ([]string, error) {
-	o, err := g.current(ctx)
+	o, err := g.offered(ctx)
 	return o.names(), err
 }
 
@@ -267,7 +281,7 @@ type Offer struct {
 
 // Offers lists the components of every provider, by name. How each stands says whether jobs may use it.
 func (g *Registry) Offers(ctx context.Context) ([]Offer, error) {
-	o, err := g.current(ctx)
+	o, err := g.offered(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -294,7 +308,7 @@ func (g *Registry) Offers(ctx context.Context) ([]Offer, error) {
 // Offer finds what serves a component for a job that names it so, such as psi or acme:psi@1.2, and wants this provider; empty: any.
 // Where none takes jobs, it is the only one that has the component. Errors: CodeInvalid.
 func (g *Registry) Offer(ctx context.Context, reference, provider string) (Offer, error) {
-	o, err := g.current(ctx)
+	o, err := g.offered(ctx)
 	if err != nil {
 		return Offer{}, err
 	}
@@ -326,7 +340,7 @@ func (g *Registry) Offer(ctx context.Context, reference, provider string) (Offer
 
 // Providers implements partner.Components: it says which provider serves each of these tasks, in full.
 func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]openflow.Served, error) {
-	o, err := g.current(ctx)
+	o, err := g.offered(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -351,6 +365,7 @@ func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]
 		}
 		served[i].Digest, served[i].Defaults = o.digests[ref], defaults[ref][spec.Component]
 		served[i].Protocols = o.described[ref][spec.Component].Protocols
+		served[i].Resident = o.described[ref][spec.Component].Resident(spec.Conf)
 	}
 	return served, nil
 }
@@ -360,7 +375,7 @@ func (g *Registry) Spoken(ctx context.Context, tasks []openflow.TaskRecord) ([]o
 	if len(tasks) == 0 {
 		return nil, nil
 	}
-	o, err := g.current(ctx)
+	o, err := g.offered(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -382,7 +397,7 @@ func (g *Registry) Spoken(ctx context.Context, tasks []openflow.TaskRecord) ([]o
 func (g *Registry) Check(
 	ctx context.Context, d *openflow.DAG, parties []openflow.Party, known map[openflow.TableName]openflow.TableRecord,
 ) ([]openflow.Mistake, []string, error) {
-	o, err := g.current(ctx)
+	o, err := g.offered(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

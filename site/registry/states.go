@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"openflow"
 )
@@ -68,14 +70,57 @@ func (g *Registry) Load(ctx context.Context, component, provider, user string) (
 		return nil, err
 	}
 	call := openflow.ComponentCall{Provider: p.Ref(), Component: component, Event: openflow.ComponentLoad, By: "user " + user}
-	if p.Kind != openflow.ProviderBuiltIn {
-		if _, unready := g.ready(ctx, p); unready != nil && ctx.Err() == nil {
-			call.Event, call.Reason, call.Machine = openflow.ComponentFail, unready.Error(), g.Name
-			made, err := g.change(ctx, call)
-			return made, errors.Join(unready, err)
+	g.forget(p.Ref(), component)
+	if p.Kind == openflow.ProviderBuiltIn {
+		return g.change(ctx, call)
+	}
+	if _, unready := g.ready(ctx, p); unready != nil && ctx.Err() == nil {
+		call.Event, call.Reason, call.Machine = openflow.ComponentFail, unready.Error(), g.Name
+		made, err := g.change(ctx, call)
+		return made, errors.Join(unready, err)
+	}
+	list, err := g.Rows.Components(ctx, p.Name, p.Version)
+	if err != nil {
+		return nil, err
+	}
+	if component != "" {
+		list = slices.DeleteFunc(list, func(c openflow.ComponentRecord) bool { return c.Name != component })
+	}
+	failed := g.startUp(ctx, p, list)
+	if len(failed) == 0 {
+		return g.change(ctx, call)
+	}
+	made, err := g.fail(ctx, p, failed)
+	for _, c := range list {
+		if _, cannot := failed[c.Name]; cannot || err != nil {
+			continue
+		}
+		var loaded []openflow.ComponentChange
+		call.Component = c.Name
+		loaded, err = g.change(ctx, call)
+		made = append(made, loaded...)
+	}
+	if err != nil {
+		return made, err
+	}
+	name := slices.Sorted(maps.Keys(failed))[0]
+	return made, openflow.Errorf(openflow.CodeConflict, "component %q of provider %s is not loaded: %s", name, p.Ref(), failed[name]).
+		WithHint("it is loaded once it works; openflow component show says how it stands")
+}
+
+// fail notes that components do not work here, each with its reason.
+func (g *Registry) fail(ctx context.Context, p openflow.ProviderRecord, why map[string]string) ([]openflow.ComponentChange, error) {
+	var all []openflow.ComponentChange
+	for _, name := range slices.Sorted(maps.Keys(why)) {
+		made, err := g.change(ctx, openflow.ComponentCall{
+			Provider: p.Ref(), Component: name, Event: openflow.ComponentFail, Reason: why[name], By: "machine " + g.Name, Machine: g.Name,
+		})
+		all = append(all, made...)
+		if err != nil {
+			return all, err
 		}
 	}
-	return g.change(ctx, call)
+	return all, nil
 }
 
 // Unload keeps new jobs from a component of a provider, or from all that it has. Those that use it go on. Errors: CodeInvalid,
@@ -88,31 +133,75 @@ func (g *Registry) Unload(ctx context.Context, component, provider, user string)
 	return g.change(ctx, openflow.ComponentCall{Provider: p.Ref(), Component: component, Event: openflow.ComponentUnload, By: "user " + user})
 }
 
-// Probe looks whether the images of the registered providers are there, on this machine, and brings back what is not.
-// Components of which it is gone have failed; those that this machine has found so are loaded again once it is back.
+// Probe looks whether what the registered providers run is there, on this machine, and brings back images that are not.
+// Components of which it is gone have failed. Those that this machine has found so are loaded again once it is back, and those that
+// say how they are asked when they have answered; see AskProbes. A program that nothing has failed of is compared with its record
+// before each run.
 func (g *Registry) Probe(ctx context.Context) error {
 	list, err := g.Rows.Providers(ctx)
 	if err != nil {
 		return err
 	}
+	standings, err := g.Standings(ctx)
+	if err != nil {
+		return err
+	}
 	for _, p := range list {
-		if p.Kind != openflow.ProviderImage {
-			continue // a program is compared with its record before each run
+		if p.Kind == openflow.ProviderBuiltIn {
+			continue // every machine brings its own
 		}
-		call := openflow.ComponentCall{Provider: p.Ref(), Event: openflow.ComponentLoad, By: "machine " + g.Name, Machine: g.Name, Probe: true}
-		_, unready := g.ready(ctx, p)
+		err = errors.Join(err, g.look(ctx, p, standings[p.Ref()]))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if unready != nil && openflow.CodeOf(unready).Retryable() {
-			continue // the runtime does not answer, which says nothing of a component
-		}
-		if unready != nil {
-			call.Event, call.Reason = openflow.ComponentFail, unready.Error()
-		}
-		if _, e := g.change(ctx, call); e != nil && openflow.CodeOf(e) != openflow.CodeNotFound { // removed meanwhile
-			err = errors.Join(err, e)
-		}
 	}
 	return err
+}
+
+// look looks for what one provider runs.
+func (g *Registry) look(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
+	serves, mine := false, map[string]bool{}
+	for _, c := range components {
+		serves = serves || c.Standing.State.TakesJobs()
+		if c.Standing.State == openflow.ComponentFailed && c.Standing.Machine == g.Name {
+			mine[c.Name] = true
+		}
+	}
+	if len(mine) == 0 && (!serves || p.Kind == openflow.ProviderProgram) {
+		return nil
+	}
+	_, unready := g.ready(ctx, p)
+	if ctx.Err() != nil || unready != nil && openflow.CodeOf(unready).Retryable() {
+		return nil // the runtime does not answer, which says nothing of a component
+	}
+	call := openflow.ComponentCall{Provider: p.Ref(), Event: openflow.ComponentLoad, By: "machine " + g.Name, Machine: g.Name, Probe: true}
+	if unready != nil {
+		call.Event, call.Reason = openflow.ComponentFail, unready.Error()
+		_, err := g.change(ctx, call)
+		return ifThere(err)
+	}
+	asked, err := g.probed(ctx, p)
+	for _, c := range asked {
+		delete(mine, c.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(mine)) {
+		if err == nil {
+			call.Component = name
+			_, err = g.change(ctx, call)
+		}
+	}
+	return ifThere(err)
+}
+
+// ifThere passes over that a provider was removed meanwhile.
+func ifThere(err error) error {
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil
+	}
+	return err
+}
+
+// Failed implements partner.Components.
+func (g *Registry) Failed(ctx context.Context) ([]openflow.ComponentRecord, error) {
+	return g.Rows.FailedComponents(ctx)
 }

@@ -22,6 +22,7 @@ type standingRow struct {
 var (
 	standingColumns = columnsOf[standingRow]()
 	selectStandings = `select ` + standingColumns.names + ` from component order by provider, version, name`
+	selectFailed    = `select ` + standingColumns.names + ` from component where state = '` + string(openflow.ComponentFailed) + `' order by provider, version, name`
 )
 
 const updateStanding = `update component set state = $4, since = $5, machine = $6, reason = $7 where name = $1 and provider = $2 and version = $3`
@@ -37,8 +38,17 @@ func (r standingRow) record() openflow.ComponentRecord {
 
 // Standings tells how all components of all providers stand, without their descriptions.
 func (c *Catalogue) Standings(ctx context.Context) ([]openflow.ComponentRecord, error) {
+	return c.standings(ctx, selectStandings)
+}
+
+// FailedComponents are those that cannot run here now, as Standings tells of them.
+func (c *Catalogue) FailedComponents(ctx context.Context) ([]openflow.ComponentRecord, error) {
+	return c.standings(ctx, selectFailed)
+}
+
+func (c *Catalogue) standings(ctx context.Context, query string) ([]openflow.ComponentRecord, error) {
 	var list []openflow.ComponentRecord
-	err := c.each(ctx, selectStandings, nil, func(from row) error {
+	err := c.each(ctx, query, nil, func(from row) error {
 		r, err := standingColumns.scan(from)
 		list = append(list, r.record())
 		return err
@@ -104,6 +114,7 @@ func standing(ctx context.Context, t *tx, call openflow.ComponentCall) ([]openfl
 // another machine has found.
 func (c *Catalogue) change(ctx context.Context, t *tx, o openflow.ComponentRecord, call openflow.ComponentCall) (*openflow.ComponentChange, error) {
 	at := o.Standing
+	call.Reason = openflow.Cut(call.Reason, maxTold)
 	if call.Probe && (at.State == openflow.ComponentUnloaded || at.State == openflow.ComponentFailed && at.Machine != call.Machine) {
 		return nil, nil
 	}
@@ -116,7 +127,7 @@ func (c *Catalogue) change(ctx context.Context, t *tx, o openflow.ComponentRecor
 	}
 	now := openflow.ComponentStanding{State: next, Since: c.now()}
 	if next == openflow.ComponentFailed {
-		now.Reason, now.Machine = openflow.Cut(call.Reason, maxTold), call.Machine
+		now.Reason, now.Machine = call.Reason, call.Machine
 	}
 	made := &openflow.ComponentChange{
 		Component: o.Name, Provider: o.Provider, From: at.State, To: next, Reason: now.Reason, By: call.By, At: now.Since,

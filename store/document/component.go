@@ -2,6 +2,7 @@ package document
 
 import (
 	"encoding/json"
+	"time"
 
 	"openflow"
 )
@@ -19,6 +20,7 @@ type Component struct {
 	Protocols   []Protocol           `json:"protocols,omitempty"`
 	Declared    bool                 `json:"declared,omitzero"`
 	Way         openflow.Way         `json:"way,omitzero"`
+	Probes      []ComponentProbe     `json:"probes,omitempty"`
 	Runs        int                  `json:"runs,omitzero"`
 	Wishes      openflow.Wishes      `json:"wishes,omitzero"`
 	Form        string               `json:"form,omitzero"`
@@ -62,6 +64,16 @@ type ComponentNeed struct {
 	Values    []string         `json:"values,omitempty"`
 }
 
+// ComponentProbe is an openflow.ComponentProbe.
+type ComponentProbe struct {
+	Kind     openflow.ProbeKind `json:"kind,omitzero"`
+	Command  []string           `json:"command,omitempty"`
+	HTTP     string             `json:"http,omitzero"`
+	Every    time.Duration      `json:"every_ns,omitzero"`
+	Timeout  time.Duration      `json:"timeout_ns,omitzero"`
+	Failures int                `json:"failures,omitzero"`
+}
+
 // Protocol is an openflow.Protocol.
 type Protocol struct {
 	Name    string `json:"name,omitzero"`
@@ -86,6 +98,7 @@ func EncodeComponent(c openflow.ComponentRecord) Component {
 		Inputs:     each(c.Inputs, func(a openflow.ComponentArtifact) ComponentArtifact { return ComponentArtifact(a) }),
 		Outputs:    each(c.Outputs, func(a openflow.ComponentArtifact) ComponentArtifact { return ComponentArtifact(a) }),
 		Needs:      each(c.Needs, func(n openflow.ComponentNeed) ComponentNeed { return ComponentNeed(n) }),
+		Probes:     each(c.Probes, func(p openflow.ComponentProbe) ComponentProbe { return ComponentProbe(p) }),
 		Protocols:  EncodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Wishes: c.Wishes,
 		Form: c.Form, Warnings: c.Warnings, Description: c.Description,
 	}
@@ -99,6 +112,7 @@ func (c Component) Decode() openflow.ComponentRecord {
 		Inputs:     each(c.Inputs, func(a ComponentArtifact) openflow.ComponentArtifact { return openflow.ComponentArtifact(a) }),
 		Outputs:    each(c.Outputs, func(a ComponentArtifact) openflow.ComponentArtifact { return openflow.ComponentArtifact(a) }),
 		Needs:      each(c.Needs, func(n ComponentNeed) openflow.ComponentNeed { return openflow.ComponentNeed(n) }),
+		Probes:     each(c.Probes, func(p ComponentProbe) openflow.ComponentProbe { return openflow.ComponentProbe(p) }),
 		Protocols:  DecodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Wishes: c.Wishes,
 		Form: c.Form, Warnings: c.Warnings, Description: c.Description,
 	}

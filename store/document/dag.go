@@ -61,6 +61,7 @@ type TaskConf struct {
 	Memory       *int64         `json:"memory,omitempty"`
 	GPUs         *int           `json:"gpus,omitempty"`
 	Label        string         `json:"label,omitzero"`
+	Way          openflow.Way   `json:"way,omitzero"`
 	Options      map[string]any `json:"options,omitempty"`
 }
 
@@ -128,6 +129,7 @@ type TaskSpec struct {
 	Inputs     []Input             `json:"inputs,omitempty"`
 	Parties    []Party             `json:"parties,omitempty"`
 	Conf       TaskConf            `json:"conf,omitzero"`
+	Resident   int                 `json:"resident,omitzero"`
 }
 
 // EncodeDAG is the inverse of Decode, but for empty lists and maps, which are left out.
@@ -230,7 +232,7 @@ func (c Channel) decode() openflow.Channel {
 func EncodeSpec(s openflow.TaskSpec) TaskSpec {
 	return TaskSpec{
 		Name: s.Name, Component: s.Component, Of: Provider(s.Of), Stage: s.Stage, Parameters: s.Parameters, Inputs: each(s.Inputs, encodeInput),
-		Parties: EncodeParties(s.Parties), Conf: TaskConf(s.Conf),
+		Parties: EncodeParties(s.Parties), Conf: TaskConf(s.Conf), Resident: s.Resident,
 	}
 }
 
@@ -238,7 +240,7 @@ func EncodeSpec(s openflow.TaskSpec) TaskSpec {
 func (s TaskSpec) Decode() openflow.TaskSpec {
 	spec := openflow.TaskSpec{
 		Name: s.Name, Component: s.Component, Of: openflow.ProviderRef(s.Of), Stage: s.Stage, Parameters: s.Parameters, Inputs: each(s.Inputs, Input.decode),
-		Parties: DecodeParties(s.Parties), Conf: openflow.TaskConf(s.Conf),
+		Parties: DecodeParties(s.Parties), Conf: openflow.TaskConf(s.Conf), Resident: s.Resident,
 	}
 	if spec.Parameters == nil {
 		spec.Parameters = openflow.Parameters{}

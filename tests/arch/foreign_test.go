@@ -35,6 +35,7 @@ var readers = map[string]string{
 	"store/events/redis":     "its own entries",
 	"node/home":              "its own file",
 	"runtime/process":        "its own files",
+	"runtime/resident":       "its own files, and answers of containers that openflow.BoundedJSON has counted",
 	"docker/engine":          "answers of the Docker daemon",
 	"docker/image":           "documents of archives, counted by openflow.BoundedJSON",
 	"temporal/embedded":      "its own files",

@@ -29,7 +29,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "tests/bench/results.json", "file for the figures")
 	flag.StringVar(&o.doc, "doc", "", "page to write, such as docs/performance.md")
 	flag.IntVar(&o.runs, "runs", 9, "runs per chain; the median counts")
-	flag.StringVar(&o.parts, "parts", "nodes,secured,docker,pool,transport,intersection,growth,strangers", "what to measure")
+	flag.StringVar(&o.parts, "parts", "nodes,secured,docker,resident,pool,transport,intersection,growth,strangers", "what to measure")
 	flag.IntVar(&o.ids, "ids", 100_000, "identifiers a side of the intersection")
 	flag.IntVar(&o.jobs, "jobs", 1000, "the largest wave of jobs, from 10 on in powers of ten")
 	flag.Parse()
@@ -89,6 +89,7 @@ func (r *results) measure(ctx context.Context, o options, dir string) error {
 		},
 		"secured":      func(dir string) (err error) { r.Secured, err = measureSecured(ctx, o, dir); return err },
 		"docker":       func(dir string) (err error) { r.Docker, err = measureDocker(ctx, o, dir); return err },
+		"resident":     func(dir string) (err error) { r.Residents, err = measureResidents(ctx, o, dir); return err },
 		"pool":         func(dir string) (err error) { r.Adopted, err = measurePool(ctx, o, dir); return err },
 		"transport":    func(dir string) (err error) { r.Transport, err = measureTransport(ctx, o, dir); return err },
 		"intersection": func(dir string) (err error) { r.Intersection, err = measureIntersection(ctx, o, dir); return err },

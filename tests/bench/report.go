@@ -11,13 +11,14 @@ import (
 
 // results is everything of one run.
 type results struct {
-	Date       string   `json:"date"`
-	Machine    string   `json:"machine"`
-	Durability string   `json:"durability"`
-	Floor      *chains  `json:"floor,omitempty"`
-	Process    *figures `json:"process"`
-	Docker     *figures `json:"docker,omitempty"`
-	Adopted    float64  `json:"worker_killed_to_ended_s,omitempty"` // of a pool
+	Date       string     `json:"date"`
+	Machine    string     `json:"machine"`
+	Durability string     `json:"durability"`
+	Floor      *chains    `json:"floor,omitempty"`
+	Process    *figures   `json:"process"`
+	Docker     *figures   `json:"docker,omitempty"`
+	Residents  *residents `json:"residents,omitempty"`
+	Adopted    float64    `json:"worker_killed_to_ended_s,omitempty"` // of a pool
 
 	Secured      *secured      `json:"secured,omitempty"`
 	Transport    *transport    `json:"transport,omitempty"`
@@ -60,7 +61,7 @@ func (r results) lines() []line {
 		return l
 	}
 	if p == nil {
-		return append(r.dockerLine(), r.poolLine()...)
+		return append(append(r.dockerLine(), r.Residents.lines()...), r.poolLine()...)
 	}
 	lines := []line{
 		against("chain of 1, s", "3.3", p.Chain1, func(c *chains) float64 { return c.Chain1 }),
@@ -76,7 +77,7 @@ func (r results) lines() []line {
 		rate.floor, rate.ratio = fmt.Sprintf("%.1f", 100/r.Floor.Burst100), fmt.Sprintf("%.2f", r.Floor.Burst100/p.Burst100)
 	}
 	lines = append(lines, perTask, rate)
-	lines = append(lines, r.dockerLine()...)
+	lines = append(append(lines, r.dockerLine()...), r.Residents.lines()...)
 	lines = append(lines,
 		line{"exit → job visible at both parties, ms", "0–2,300", "–", fmt.Sprintf("%.0f", p.ExitToVisible), "–", "≤ 100"},
 		line{"idle node: memory, MB", "101", "145", fmt.Sprintf("%.0f", p.IdleMB), "–", "≤ 250"},

@@ -48,7 +48,7 @@ func program(t *testing.T) usage {
 	for _, command := range []string{"server", "worker", "temporal"} {
 		add(command, append(slices.Collect(maps.Keys(settingsOf(t, command))), "config"))
 	}
-	for _, command := range []string{"demo", "uninstall"} {
+	for _, command := range []string{"demo", "image", "uninstall"} {
 		add(command, flagsIn(t, "../../cmd/openflow/"+command+".go"))
 	}
 	return all

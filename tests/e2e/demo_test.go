@@ -112,14 +112,25 @@ func TestDemo(t *testing.T) {
 	exit, doc := d.result(t)
 	requireSuccess(t, exit, doc, "process")
 	require.Contains(t, d.stderr.String(), "it isolates nothing")
+	require.Contains(t, d.stderr.String(), "the process runtime runs no images: the job has the built-in components")
+	require.Empty(t, doc["provider"])
 	require.Empty(t, d.pids(t), "no node is left")
 }
 
 func TestDockerDemo(t *testing.T) {
 	requireDocker(t)
-	d := startDemo(t, t.TempDir(), "--runtime", "docker")
+	// Our own components are one more vendor's image here: made of a program, and registered at each node.
+	archive := filepath.Join(t.TempDir(), "reference.tar")
+	made, err := exec.CommandContext(t.Context(), env.Openflow(t), "image", env.Reference(t), archive).CombinedOutput()
+	require.NoError(t, err, string(made))
+	id := strings.Fields(string(made))[3]
+	d := startDemo(t, t.TempDir(), "--runtime", "docker", "--reference", archive)
 	exit, doc := d.result(t)
 	requireSuccess(t, exit, doc, "docker")
+	require.Equal(t, "reference:dev", doc["provider"])
+	for _, party := range []string{"9999", "10000", "10001"} {
+		require.Contains(t, d.stderr.String(), "registered image "+id+" at party "+party+": provider reference:dev with 5 components")
+	}
 	require.Empty(t, d.pids(t), "no node is left")
 }
 

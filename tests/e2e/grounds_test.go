@@ -168,7 +168,7 @@ func (g *dockerGround) starts(t *testing.T) map[string]int {
 	defer g.mu.Unlock()
 	starts := map[string]int{}
 	for _, m := range g.seen {
-		if m.Actor.Attributes[launch.LabelNode] == id {
+		if _, resident := m.Actor.Attributes[driver.LabelResident]; !resident && m.Actor.Attributes[launch.LabelNode] == id {
 			run, err := openflow.ParseRunID(openflow.RunID(m.Actor.Attributes[launch.LabelRun]))
 			require.NoError(t, err)
 			starts[wire.PartyTaskID(run)]++ // as rows name it

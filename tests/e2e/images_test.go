@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,7 +66,52 @@ func anyVendorsImages(t *testing.T, list map[string]*site) {
 	// A parameter that the description does not allow is refused before anything runs.
 	shout.Parameters = nil
 	require.Contains(t, user.TrySubmit(env.DAG(env.Parties("guest 9999"), shout)).Message, "dag.tasks.shout_0.parameters.word: required by component shout")
+	askedImages(t, list["9999"])
 	vanishingImage(t, list["9999"], archives["pythonic"])
+}
+
+// askedImages registers an image whose component says how it is asked whether it works, and one that never does. Each question is a
+// container without a network.
+func askedImages(t *testing.T, s *site) {
+	registry, user := &sdk.Client{URL: s.url}, s.as(t)
+	for version, want := range map[string]string{
+		"9.0.0": "LOADED ", "9.9.9": `FAILED its startup probe has failed once: asked ["works" "--name" "noop"]: exit status 1: this version never works`,
+	} {
+		found, err := registry.CheckComponent(t.Context(), sdk.Registration{Place: images.Of(t, env.Acme(t, version))})
+		require.NoError(t, err)
+		said := ""
+		for _, f := range found {
+			if f.Name == "startup probe of noop" {
+				said = f.Status
+			}
+		}
+		require.Equal(t, map[string]string{"9.0.0": "ok", "9.9.9": "FAIL"}[version], said)
+		_, err = registry.RegisterProvider(t.Context(), sdk.Registration{Place: images.Of(t, env.Acme(t, version))})
+		require.NoError(t, err)
+		one, err := registry.Component(t.Context(), "noop", "acme:"+version)
+		require.NoError(t, err)
+		require.Equal(t, want, one.State+" "+one.Reason)
+	}
+	dag := env.DAG(env.Parties("guest "+s.party), openflow.Task{
+		Name: "say", Component: "noop", Parameters: openflow.Parameters{"word": "x"}, Conf: openflow.TaskConf{Provider: "acme:9.9.9"},
+	})
+	require.Contains(t, user.TrySubmit(dag).Message, "this version never works")
+	dag.Tasks[0].Conf.Provider = "acme:9.0.0"
+	user.WaitFor(user.Submit(dag), openflow.JobSuccess)
+
+	// A resident component is asked in the container that serves, which does not say that it is not ready.
+	dag.Tasks[0].Component, dag.Tasks[0].Conf.Provider = "stay", "acme:9.9.9"
+	user.WaitFor(user.Submit(dag), openflow.JobSuccess)
+	env.WaitUntil(t, env.Patience, "the resident container is asked", func() (bool, string) {
+		one, err := registry.Component(t.Context(), "stay", "acme:9.9.9")
+		require.NoError(t, err)
+		return one.State == "FAILED" && strings.Contains(one.Reason, `its startup probe has failed once: asked ["works" "--name" "stay"]: exit status 1: this version never works`), one.State + " " + one.Reason
+	})
+	for _, version := range []string{"9.0.0", "9.9.9"} { // before anybody is asked again
+		_, err := registry.RemoveProvider(t.Context(), "acme:"+version)
+		require.NoError(t, err)
+	}
+	nothingLeft(t, map[string]*site{s.party: s})
 }
 
 func pythonVersion(t *testing.T) string {

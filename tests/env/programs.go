@@ -49,8 +49,14 @@ func Acme(t testing.TB, version string) string {
 	return path
 }
 
-// program is the path of a command, built once.
-func program(t testing.TB, name, pkg, version string) string {
+// Reference is a program of our own components as another provider has them, reference.
+func Reference(t testing.TB) string {
+	t.Helper()
+	return program(t, "reference", "openflow/cmd/openflow-components", "dev", "-X main.provider=reference")
+}
+
+// program is the path of a command, built once with further flags for the linker.
+func program(t testing.TB, name, pkg, version string, link ...string) string {
 	t.Helper()
 	built.Lock()
 	defer built.Unlock()
@@ -63,7 +69,7 @@ func program(t testing.TB, name, pkg, version string) string {
 		built.dir, built.paths = dir, map[string]string{}
 	}
 	path := filepath.Join(built.dir, name)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.version="+version, "-o", path, pkg)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags", strings.Join(append(link, "-X main.version="+version), " "), "-o", path, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	require.NoErrorf(t, err, "go build %s: %s", pkg, out)

@@ -18,6 +18,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/store/document"
 	"openflow/worker/form"
 )
 
@@ -68,6 +69,23 @@ func (c *Client) Provider(ctx context.Context, name, version string) (openflow.P
 	var p form.Provider
 	err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/provider?"+url.Values{"name": {name}, "version": {version}}.Encode(), nil, &p)
 	return p.Decode(), err
+}
+
+// Serves asks whether a component may have resident containers.
+func (c *Client) Serves(ctx context.Context, component string, of openflow.ProviderRef) (bool, error) {
+	return c.resident(ctx, form.Resident{Component: component, Provider: document.Provider(of)})
+}
+
+// Serving tells that a machine has a resident container of a component that serves, or none any more.
+func (c *Client) Serving(ctx context.Context, machine, component string, of openflow.ProviderRef, serving bool) error {
+	_, err := c.resident(ctx, form.Resident{Component: component, Provider: document.Provider(of), Machine: machine, Serving: &serving})
+	return err
+}
+
+func (c *Client) resident(ctx context.Context, about form.Resident) (bool, error) {
+	var a form.Allowed
+	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/resident", about, &a)
+	return a.Allowed, err
 }
 
 // Supply fetches what only the node can give to the run's container.

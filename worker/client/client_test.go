@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -39,6 +40,7 @@ type site struct {
 	rows *catalogue.Catalogue
 	logs []string
 	url  string
+	told []string // of resident containers
 }
 
 // PutLog implements base.PoolLogs.
@@ -61,7 +63,7 @@ func newSite(t *testing.T) *site {
 	s := &site{rows: rows}
 	log := slog.New(slog.DiscardHandler)
 	h := httptest.NewServer(server.Handler(log, dialect.Mounts(native.Dialect{}.Base(&base.Site{Log: log, Pool: &base.Pool{
-		Party: "9999", Namespace: "openflow", Store: rows, Logs: s,
+		Party: "9999", Namespace: "openflow", Store: rows, Logs: s, Residents: s,
 		Check: func(given string) error {
 			if given != token {
 				return openflow.Errorf(openflow.CodeUnauthorized, "not our worker")
@@ -226,6 +228,34 @@ func TestCheckURL(t *testing.T) {
 		_, err := client.CheckURL(text)
 		require.Equal(t, good, err == nil, "%q: %v", text, err)
 	}
+}
+
+// Serves implements base.PoolResidents: of psi alone.
+func (s *site) Serves(_ context.Context, component string, _ openflow.ProviderRef) bool {
+	return component == "psi"
+}
+
+// Serving implements base.PoolResidents.
+func (s *site) Serving(_ context.Context, machine, component string, of openflow.ProviderRef, serving bool) error {
+	s.told = append(s.told, fmt.Sprint(machine, " ", component, " ", of, " ", serving))
+	return nil
+}
+
+// A machine asks whether it may have resident containers of a component, and tells which it has.
+func TestResidents(t *testing.T) {
+	s := newSite(t)
+	acme := openflow.ProviderRef{Name: "acme", Version: "1.0+b"}
+	for component, want := range map[string]bool{"psi": true, "lr": false} {
+		may, err := s.client().Serves(t.Context(), component, acme)
+		require.NoError(t, err)
+		require.Equal(t, want, may)
+	}
+	require.Empty(t, s.told, "a question tells nothing")
+	for _, serving := range []bool{true, false} {
+		require.NoError(t, s.client().Serving(t.Context(), "m2", "psi", acme, serving))
+	}
+	require.Equal(t, []string{"m2 psi acme:1.0+b true", "m2 psi acme:1.0+b false"}, s.told)
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(s.client().Serving(t.Context(), strings.Repeat("m", 1000), "psi", acme, true)))
 }
 
 func TestProvider(t *testing.T) {

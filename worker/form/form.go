@@ -141,6 +141,19 @@ type Site struct {
 	Namespace string           `json:"namespace"` // in Temporal
 }
 
+// Resident asks whether a component may have resident containers. With Serving it tells first whether the machine has one that serves.
+type Resident struct {
+	Component string            `json:"component"`
+	Provider  document.Provider `json:"provider"`
+	Machine   string            `json:"machine"` // its name, for people
+	Serving   *bool             `json:"serving,omitempty"`
+}
+
+// Allowed answers that.
+type Allowed struct {
+	Allowed bool `json:"allowed"`
+}
+
 // Change answers whether a row has changed.
 type Change struct {
 	Changed bool `json:"changed"`

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"openflow/cli"
+	"openflow/runtime/launch"
 	"openflow/site/partner"
 	"openflow/site/upkeep"
 	"openflow/worker/roster"
@@ -66,7 +67,11 @@ type Running struct {
 	Base       string   `flag:"listen-base" default:"chosen by the runtime" help:"address of the base layer, which containers of this machine call"`
 	Advertise  string   `flag:"advertise-base" default:"known to the runtime" help:"HOST:PORT at which containers reach the base layer, for runtimes that cannot tell"`
 	TaskDisk   Bytes    `flag:"task-disk" default:"16GiB" help:"what one run may write to the disk of its machine"`
-	Labels     []string `flag:"label" help:"label of tasks that this machine takes, such as gpu, besides tasks without a label; may be repeated"`
+
+	ResidentMost int           `flag:"resident-most" help:"resident containers of one component on this machine, 64 at most; 0: each run has a container of its own"`
+	ResidentIdle time.Duration `flag:"resident-idle" least:"1s" help:"how long a resident container stays without a run"`
+
+	Labels []string `flag:"label" help:"label of tasks that this machine takes, such as gpu, besides tasks without a label; may be repeated"`
 }
 
 // Pool is how a node works with the machines of its pool.
@@ -161,7 +166,12 @@ func NewServer() *Server {
 	}
 }
 
-func running() Running { return Running{Runtime: "docker", Components: Beside("openflow-components")} }
+func running() Running {
+	residents := launch.DefaultResidents()
+	return Running{
+		Runtime: "docker", Components: Beside("openflow-components"), ResidentMost: residents.Most, ResidentIdle: residents.Idle,
+	}
+}
 
 // Beside is the path of another program in the folder of this one.
 func Beside(name string) string {

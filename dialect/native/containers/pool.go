@@ -33,6 +33,7 @@ func MountPool(s *base.Site) dialect.Mount {
 
 		get("/site", p.site)
 		post("/worker", p.worker)
+		post("/resident", p.resident)
 		get("/provider", p.provider)
 		get("/task", p.task)
 		get("/task/supply", p.supply)
@@ -70,6 +71,29 @@ func (p *pool) worker(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, p.Store.SaveWorker(r.Context(), w)
+}
+
+// maxNamed is how many bytes a name of a machine, component or provider may have.
+const maxNamed = 256
+
+// resident notes whether a machine has a resident container of a component that serves, and tells whether it may have one.
+func (p *pool) resident(r *http.Request) (any, error) {
+	var b form.Resident
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	for name, text := range map[string]string{"machine": b.Machine, "component": b.Component, "provider": b.Provider.Name, "version": b.Provider.Version} {
+		if err := wire.CheckText(name, text, maxNamed); err != nil {
+			return nil, err
+		}
+	}
+	of := openflow.ProviderRef(b.Provider)
+	if b.Serving != nil {
+		if err := p.Residents.Serving(r.Context(), b.Machine, b.Component, of, *b.Serving); err != nil {
+			return nil, err
+		}
+	}
+	return form.Allowed{Allowed: p.Residents.Serves(r.Context(), b.Component, of)}, nil
 }
 
 func (p *pool) run(r *http.Request) (openflow.TaskRecord, error) {

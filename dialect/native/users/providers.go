@@ -81,6 +81,7 @@ type ProviderChange struct {
 	SBOM         json.RawMessage   `json:"sbom,omitempty"`         // what it is made of, in CycloneDX's JSON
 	Provider     string            `json:"provider,omitempty"`     // name:version
 	Component    string            `json:"component,omitempty"`    // of that provider; in load and unload empty: all that it has
+	Start        bool              `json:"start,omitempty"`        // in load: its resident containers too
 }
 
 // maxPlace is how many bytes a path or a reference may have.
@@ -157,16 +158,23 @@ type ComponentChange struct {
 }
 
 func (a *api) loadComponent(r *http.Request) (any, error) {
-	return a.changeComponent(r, a.Providers.Load)
+	return a.changeComponent(r, func(ctx context.Context, b ProviderChange, user string) ([]openflow.ComponentChange, error) {
+		if b.Start {
+			return a.Providers.LoadAndStart(ctx, b.Component, b.Provider, user)
+		}
+		return a.Providers.Load(ctx, b.Component, b.Provider, user)
+	})
 }
 
 func (a *api) unloadComponent(r *http.Request) (any, error) {
-	return a.changeComponent(r, a.Providers.Unload)
+	return a.changeComponent(r, func(ctx context.Context, b ProviderChange, user string) ([]openflow.ComponentChange, error) {
+		return a.Providers.Unload(ctx, b.Component, b.Provider, user)
+	})
 }
 
 // changeComponent changes how components stand. The catalogue audits that itself.
 func (a *api) changeComponent(
-	r *http.Request, do func(ctx context.Context, component, provider, user string) ([]openflow.ComponentChange, error),
+	r *http.Request, do func(ctx context.Context, b ProviderChange, user string) ([]openflow.ComponentChange, error),
 ) (any, error) {
 	b, err := decodeChange(r)
 	if err != nil {
@@ -175,7 +183,7 @@ func (a *api) changeComponent(
 	if b.Component == "" && b.Provider == "" {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "invalid request: missing component or provider")
 	}
-	made, err := do(r.Context(), b.Component, b.Provider, r.Header.Get(wire.UserHeader))
+	made, err := do(r.Context(), b, r.Header.Get(wire.UserHeader))
 	out := make([]ComponentChange, len(made))
 	for i, c := range made {
 		out[i] = ComponentChange{c.Component, c.Provider.String(), string(c.From), string(c.To), c.Reason, wire.Millis(c.At)}

@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"time"
 
 	"openflow"
@@ -15,11 +17,32 @@ var version = "1.0.0"
 
 func main() {
 	both := []openflow.Role{openflow.RoleGuest, openflow.RoleHost}
+	var works func(context.Context) error
+	if openflow.CompareVersions(version, "9") >= 0 {
+		works = ails
+	}
 	component.Program{Provider: "acme", Version: version, Components: []component.Component{
 		{Name: "greet", Description: "guest and host say hello to each other", Roles: both, Run: greet, Protocols: protocols()},
-		{Name: "stay", Description: "says a word, and its container may stay for the next", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone, Resident: 4},
-		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone},
+		{Name: "stay", Description: "says a word, and its container may stay for the next", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone, Resident: 4, Works: works},
+		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone, Works: works},
 	}}.Main()
+}
+
+// ails tells whether noop and stay work, from version 9 on: 9.9.9 never does, and no version while there is a file "ails" above the folder
+// of its program.
+func ails(context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	_, err = os.Stat(filepath.Join(filepath.Dir(self), "..", "ails"))
+	switch {
+	case version == "9.9.9":
+		return errors.New("this version never works")
+	case err == nil:
+		return errors.New("it ails")
+	}
+	return nil
 }
 
 // protocols is what greet speaks: versions from 2.0.0 on speak 2, and those before 3.0.0 speak 1.
