@@ -82,6 +82,10 @@ type stingy struct{ provider string }
 
 func (stingy) Stands(context.Context, openflow.ProviderRecord) error { return nil }
 
+func (stingy) Admit(_ context.Context, _ openflow.ProviderRecord, given openflow.Papers) (openflow.Papers, error) {
+	return given, nil
+}
+
 func (s stingy) Judge(
 	_ context.Context, r openflow.ProviderRecord, components []openflow.ComponentRecord, given openflow.Papers,
 ) (openflow.Papers, error) {
