@@ -324,6 +324,7 @@ func (h *Host) watch(ctx context.Context, c container, to line) string {
 
 // condemn ends a container and tells its runs. Nothing of it stays.
 func (h *Host) condemn(ctx context.Context, c container, why string) {
+	h.down(c.Name)
 	there := false
 	err := h.folder.locked(func() error {
 		now, known, err := h.folder.container(c.Name)
@@ -347,6 +348,15 @@ func (h *Host) condemn(ctx context.Context, c container, why string) {
 		h.options.Log.WarnContext(ctx, "a resident container was not removed; the next look tries again", "container", c.Name, "err", err)
 	}
 	h.rerun()
+}
+
+// down notes that a container serves no longer.
+func (h *Host) down(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if k := h.kept[name]; k != nil {
+		k.up = false
+	}
 }
 
 // interruptAll tells the runs of a container that it ends. It is called with the records locked.
