@@ -365,8 +365,8 @@ func TestStartedContainerIsFollowedWithoutItsProgram(t *testing.T) {
 	}
 }
 
-// What was made and has never run is not started once the site's policy refuses it: a daemon that was away at its start, or a
-// node that stopped before it, gives nobody what is forbidden by now.
+// What was made and has never run is not started once the site's policy refuses it. The daemon may have been away at its start, or
+// the node may have stopped before it.
 func TestContainerThatNeverRanIsNotAdopted(t *testing.T) {
 	for name, refusal := range map[string]*openflow.Error{
 		"for good":   openflow.Errorf(openflow.CodePermission, "the policy refuses it"),

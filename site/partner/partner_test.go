@@ -137,8 +137,8 @@ func TestPartyTellsWhatItSpeaks(t *testing.T) {
 	require.Equal(t, other, s.task(again).Protocol, "a further version speaks what was agreed")
 }
 
-// A scheduler chooses among what the party has offered for the task, and nothing else: no protocol of before, none for a task that a
-// party runs alone, and none of a program that is gone. A run that goes on keeps what it was told.
+// A scheduler chooses among what the party has offered for the task. That is no protocol of before, none for a task that a party
+// runs alone, and none of a program that is gone. A run that goes on keeps what it was told.
 func TestPartySpeaksOnlyWhatItHasOffered(t *testing.T) {
 	s := newSite(t)
 	s.Components = speaks{}
