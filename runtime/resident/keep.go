@@ -234,6 +234,9 @@ func (h *Host) tryRaise(ctx context.Context, c container, k *keeping) (ready boo
 	if !k.begun {
 		st, err := h.Host.Ensure(ctx, h.specOf(c))
 		if err == nil && st.State == driver.StateCreated {
+			if !h.allowed(ctx, c.Residency) { // it may be of a process before this one, and never have run
+				return false, openflow.Errorf(openflow.CodeRejected, "its component may have no resident container now")
+			}
 			err = h.Host.Start(ctx, c.Name)
 		}
 		if err != nil {
