@@ -23,6 +23,7 @@ type ComponentRecord struct {
 	Way         Way
 	Probes      []ComponentProbe // at most one of each kind, in the order of their kinds
 	Runs        int              // of a resident one: how many one container serves at once
+	Wishes      Wishes           // what its containers need beyond what all have
 	Form        string           // of the description, such as fate or interop
 	Warnings    []string         // what of the description is ignored, or was made up for
 	Description json.RawMessage  // as it was given, without blanks

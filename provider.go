@@ -195,6 +195,7 @@ type ProviderRecord struct {
 	Dialect Dialect // that its containers speak; only this site's operator says
 	AddedBy string  // user
 	AddedAt time.Time
+	Papers  string // digest of the papers that are kept of it; another one means other papers. Empty: there are none
 }
 
 // Ref names the provider, without a device.

@@ -1,5 +1,7 @@
 package openflow
 
+import "slices"
+
 // Wishes are what a component asks for beyond what every container has: a place to compute, and the base layer of its node.
 // The site's policy says what it gets of that; see site/approval.
 //
@@ -39,6 +41,25 @@ type Papers struct {
 	Signatures []PublisherSignature
 	SBOM       []byte // CycloneDX, JSON; empty: nobody knows
 	Origin     string // where the SBOM comes from, for people
+}
+
+// maxSignatures is how many signatures of one provider are kept: while keys change there are two.
+const maxSignatures = 8
+
+// Beside is p with what was kept of the same content before: also its signatures, so that a key can be changed, and its SBOM
+// where p has none.
+func (p Papers) Beside(before Papers) Papers {
+	p.Signatures = slices.Clone(p.Signatures)
+	for _, s := range before.Signatures {
+		if !slices.Contains(p.Signatures, s) {
+			p.Signatures = append(p.Signatures, s)
+		}
+	}
+	p.Signatures = p.Signatures[:min(len(p.Signatures), maxSignatures)]
+	if len(p.SBOM) == 0 {
+		p.SBOM, p.Origin = before.SBOM, before.Origin
+	}
+	return p
 }
 
 // PublisherSignature is a signature in minisign's form.

@@ -20,6 +20,7 @@ import (
 
 // A run whose resident container ends runs again in a container of its own, unless that is no help or would do harm.
 func TestRunAgainAlone(t *testing.T) {
+	const meanwhile = "the policy refuses it meanwhile"
 	for name, tc := range map[string]struct {
 		before func(*openflow.TaskRecord)
 		want   openflow.TaskStatus
@@ -35,6 +36,7 @@ func TestRunAgainAlone(t *testing.T) {
 			func(r *openflow.TaskRecord) { r.Protocol = openflow.Protocol{Name: "acme/greet", Version: "1"} },
 			openflow.TaskFailed, openflow.CodeUnavailable, false,
 		},
+		meanwhile: {func(*openflow.TaskRecord) {}, openflow.TaskFailed, openflow.CodePermission, false},
 		"somebody has stopped it": {
 			func(r *openflow.TaskRecord) { r.Killed, r.StopStatus = true, openflow.TaskCanceled }, openflow.TaskCanceled, openflow.CodeCanceled, false,
 		},
@@ -51,6 +53,9 @@ func TestRunAgainAlone(t *testing.T) {
 				if s.Labels["node"] == "" { // in a resident container, which dies under it
 					return fake.Plan{Run: func(ctx context.Context, _ driver.Spec, _, _ io.Writer) int {
 						p.store.change(tc.before)
+						if name == meanwhile {
+							p.launcher.err = openflow.Errorf(openflow.CodePermission, "policy.images.publishers: its key is revoked")
+						}
 						p.runtime.Kill(served)
 						<-ctx.Done()
 						return 143

@@ -86,7 +86,7 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 	}
 	st, err := r.launch(ctx, o, rec, of)
 	if err == nil && spec.Resident != nil {
-		st, err = r.repeat(ctx, o, spec, of, st)
+		st, err = r.repeat(ctx, o, st)
 	}
 	if err != nil {
 		return r.unable(ctx, rec, err)
@@ -97,7 +97,7 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 // repeat runs again, in a container of its own, what has ended with the resident container that served it. It leaves a run as it has
 // ended that somebody has stopped, that has said why it failed, or that speaks with other parties. Those have heard a part of it
 // already, so all of them begin anew, or nobody: the job's automatic retries do that.
-func (r *Running) repeat(ctx context.Context, o openflow.TaskOrder, spec driver.Spec, of openflow.Launch, st driver.Status) (driver.Status, error) {
+func (r *Running) repeat(ctx context.Context, o openflow.TaskOrder, st driver.Status) (driver.Status, error) {
 	if !st.Resident || !st.Interrupted || st.Reason == timeoutReason {
 		return st, nil
 	}
@@ -106,7 +106,11 @@ func (r *Running) repeat(ctx context.Context, o openflow.TaskOrder, spec driver.
 		return st, err
 	}
 	r.Log.WarnContext(ctx, "a run has ended with its resident container, and is run again in one of its own", "run", o.Key.String(), "why", st.Reason)
-	spec.Resident = nil
+	spec, of, err := r.Launcher.Spec(ctx, rec) // by the site's policy as it is now: the one that has ended may be of long ago
+	if err != nil {
+		return st, err
+	}
+	spec.Resident, of.Runtime = nil, r.Runtime.Kind()
 	if err := r.ensure(ctx, spec); err != nil {
 		return st, err
 	}
@@ -130,13 +134,23 @@ func (r *Running) ensure(ctx context.Context, spec driver.Spec) error {
 	return err
 }
 
-// adoptable reports whether the container of a run is there that could not be described again, such as when its program has
-// changed since: that one is followed all the same. Otherwise it returns why it could not.
+// adoptable reports whether the container of a run has run that could not be described again, such as when its program has
+// changed since: that one is followed all the same. Otherwise it returns why it could not. One that has never run is removed:
+// what the policy refuses today becomes no process.
 func (r *Running) adoptable(ctx context.Context, rec openflow.TaskRecord, why error) (bool, error) {
 	if rec.ContainerName == "" {
 		return false, why
 	}
-	_, err := r.Runtime.Inspect(ctx, rec.ContainerName)
+	st, err := r.Runtime.Inspect(ctx, rec.ContainerName)
+	if err == nil && st.State == driver.StateCreated {
+		err = r.Runtime.Remove(ctx, rec.ContainerName)
+		if openflow.CodeOf(err) == openflow.CodeConflict {
+			return true, nil // another attempt, which could describe it, has started it
+		}
+		if err == nil {
+			return false, why
+		}
+	}
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return false, why
 	}

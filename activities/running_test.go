@@ -364,3 +364,33 @@ func TestStartedContainerIsFollowedWithoutItsProgram(t *testing.T) {
 		})
 	}
 }
+
+// What was made and has never run is not started once the site's policy refuses it. The daemon may have been away at its start, or
+// the node may have stopped before it.
+func TestContainerThatNeverRanIsNotAdopted(t *testing.T) {
+	for name, refusal := range map[string]*openflow.Error{
+		"for good":   openflow.Errorf(openflow.CodePermission, "the policy refuses it"),
+		"for a time": openflow.Errorf(openflow.CodeUnavailable, "nobody knows what the policy says"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParty(t, fake.Plan{StartErr: openflow.Errorf(openflow.CodeUnavailable, "the daemon is away")})
+			_, err := p.attempt(attempt{}, order(time.Hour))
+			require.True(t, retried(err), "%v", err)
+			st, err := p.container()
+			require.NoError(t, err)
+			require.Equal(t, driver.StateCreated, st.State)
+
+			p.launcher.err = refusal
+			got, err := p.attempt(attempt{}, order(time.Hour))
+			if refusal.Code.Retryable() {
+				require.True(t, retried(err), "%v", err)
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, openflow.TaskFailed, got.Status)
+				require.Equal(t, "the policy refuses it", got.Error)
+			}
+			require.Zero(t, p.runtime.Runs(container), "it has become no process")
+			p.gone()
+		})
+	}
+}

@@ -86,6 +86,9 @@ func component(w io.Writer, c wire.Component) {
 	line(w, "stages", words(c.Stages))
 	line(w, "speaks", spoken(c.Protocols))
 	line(w, "runs on", c.Runtime+", "+way(c))
+	for _, wish := range wished(c.Wishes) {
+		line(w, "wishes for", wish)
+	}
 	for _, p := range c.Probes {
 		line(w, "asked", string(p.Kind), p.String())
 	}
@@ -104,6 +107,28 @@ func component(w io.Writer, c wire.Component) {
 	for _, text := range c.Warnings {
 		line(w, "warning", text)
 	}
+}
+
+// wished tells what a component needs beyond what all have, each with its name in a description.
+func wished(w openflow.Wishes) []string {
+	var said []string
+	for _, kind := range []struct {
+		name string
+		list []string
+	}{{"capabilities", w.Capabilities}, {"mounts", w.Mounts}, {"networks", w.Networks}, {"environment", w.Environment}} {
+		if len(kind.list) > 0 {
+			said = append(said, kind.name+": "+openflow.Line(strings.Join(kind.list, ", ")))
+		}
+	}
+	for _, amount := range []struct {
+		name string
+		many int64
+	}{{"cores", int64(w.Cores)}, {"memory", w.Memory}, {"processes", int64(w.Processes)}, {"disk", w.Disk}} {
+		if amount.many > 0 {
+			said = append(said, fmt.Sprintf("%s: %d at least", amount.name, amount.many))
+		}
+	}
+	return said
 }
 
 // way is how the runs of a component get their containers.

@@ -182,6 +182,9 @@ nothing, no image runs, and a program only of a provider that the node trusts: g
 			return o.show(c, p, func(w io.Writer) {
 				line(w, "provider "+p.Ref()+" is registered: "+strings.Join(names(p.Components), ", "))
 				for _, one := range p.Components {
+					for _, wish := range wished(one.Wishes) {
+						line(w, one.Name+" wishes for "+wish)
+					}
 					for _, text := range one.Warnings {
 						line(w, "warning: "+one.Name+": "+text)
 					}

@@ -36,6 +36,8 @@ const (
 	maxName       = 128       // bytes of a parameter's or artifact's name
 	maxSaid       = 4 << 10   // bytes of a title or summary that are kept
 	maxWarnings   = 50        // of one component
+	MaxWishes     = 100       // things that one component wishes for
+	maxWish       = 4 << 10   // bytes of one, such as a path
 )
 
 // Form is one form of description.
@@ -458,6 +460,42 @@ func (o *Object) Residents(key string) int {
 	}
 	in.Without()
 	return runs
+}
+
+// Wishes is a member that says what the containers of a component need beyond what all have. A wish that is not understood is
+// wrong: who approves of a component is to know all that it asks for.
+//
+// Spec: algorithm-image-signature §5.
+func (o *Object) Wishes(key string) openflow.Wishes {
+	in := o.Object(key)
+	w := openflow.Wishes{
+		Capabilities: in.wished("capabilities"), Mounts: in.wished("mounts"), Networks: in.wished("networks"), Environment: in.wished("environment"),
+		Cores: in.Count("cores", math.MaxInt32), Memory: int64(in.Count("memory", math.MaxInt)), Processes: in.Count("processes", math.MaxInt32),
+		Disk: int64(in.Count("disk", math.MaxInt)),
+	}
+	if len(w.Capabilities)+len(w.Mounts)+len(w.Networks)+len(w.Environment) > MaxWishes {
+		o.Fail("wishes for more than %d things in %s", MaxWishes, in.path)
+	}
+	for _, name := range in.Names() {
+		if !in.read[name] {
+			o.Fail("wishes for what there is not: %s", in.at(name))
+		}
+	}
+	return w
+}
+
+// wished is a list of texts, none of which is empty or long.
+func (o *Object) wished(key string) []string {
+	if _, alone := o.Any(key).(string); alone {
+		o.Fail("has no list of texts in %s", o.at(key))
+	}
+	list := o.Texts(key)
+	for _, text := range list {
+		if text == "" || len(text) > maxWish {
+			o.Fail("wishes for something in %s that has no letter, or more than %d bytes", o.at(key), maxWish)
+		}
+	}
+	return list
 }
 
 // Object is a member that is an object; an empty one where there is none.

@@ -1,5 +1,5 @@
 // Package fate reads FATE's component specification, in which our own kit describes components too. Ours in it are needs,
-// protocols, way, resident and probes, alike of a parameter, and labelled, label_name and like of an artifact.
+// protocols, wishes, way, resident and probes, alike of a parameter, and labelled, label_name and like of an artifact.
 //
 // Spec: fate-components §1.1, §1.2, fate-flow-api §3.11.
 package fate
@@ -70,6 +70,7 @@ func (Form) Read(r *description.Reading, document *description.Object) openflow.
 		c.Needs = append(c.Needs, need(n))
 	}
 	c.Protocols, c.Declared = o.Protocols("protocols")
+	c.Wishes = o.Wishes("wishes")
 	c.Probes = o.Probes("probes")
 	o.Without()
 	document.Without()

@@ -123,6 +123,58 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
+// A component gets no more than its operator has read: what is called otherwise is no wish, and what is not understood is refused.
+//
+// Spec: algorithm-image-signature §5.
+func TestWishes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		raw  string
+		want openflow.Wishes
+		warn string
+	}{
+		"none":   {with(""), openflow.Wishes{}, ""},
+		"null":   {with(`,"wishes":null`), openflow.Wishes{}, ""},
+		"nulls":  {with(`,"wishes":{"mounts":null,"cores":null}`), openflow.Wishes{}, ""},
+		"mounts": {with(`,"wishes":{"mounts":["/models"],"processes":100}`), openflow.Wishes{Mounts: []string{"/models"}, Processes: 100}, ""},
+		"all": {
+			with(`,"wishes":{"capabilities":["IPC_LOCK"],"mounts":["/m"],"networks":["lake"],"environment":["A"],"cores":4,"memory":4294967296,"processes":256,"disk":1073741824}`),
+			openflow.Wishes{
+				Capabilities: []string{"IPC_LOCK"}, Mounts: []string{"/m"}, Networks: []string{"lake"}, Environment: []string{"A"}, Cores: 4, Memory: 4 << 30, Processes: 256, Disk: 1 << 30,
+			}, "",
+		},
+		"in other letters":    {with(`,"Wishes":{"mounts":["/models"]}`), openflow.Wishes{}, "component.Wishes is not known here"},
+		"of another document": {`{"COMPONENT":{"wishes":{"mounts":["/models"]}},` + with("")[1:], openflow.Wishes{}, "COMPONENT is not known here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := read(tc.raw)
+			require.NoError(t, err)
+			require.Equal(t, tc.want, c.Wishes)
+			if tc.warn == "" {
+				require.Empty(t, c.Warnings)
+				return
+			}
+			require.Contains(t, strings.Join(c.Warnings, "; "), tc.warn)
+		})
+	}
+	for name, bad := range map[string]string{
+		"a text":               `{"mounts":"/x"}`,
+		"less than nothing":    `{"cores":-1}`,
+		"more than there is":   `{"cores":1e9}`,
+		"too many":             `{"mounts":[` + strings.Repeat(`"/x",`, 100) + `"/x"]}`,
+		"too many in all":      `{"mounts":[` + strings.Repeat(`"/x",`, 60) + `"/x"],"networks":[` + strings.Repeat(`"x",`, 60) + `"x"]}`,
+		"a number":             `3`,
+		"a list":               `["/x"]`,
+		"what there is not":    `{"devices":["/dev/mem"]}`,
+		"in other letters":     `{"Mounts":["/x"]}`,
+		"one that is empty":    `{"networks":[""]}`,
+		"one that is too long": `{"environment":["` + strings.Repeat("A", 4097) + `"]}`,
+		"no texts":             `{"capabilities":[1]}`,
+	} {
+		_, err := read(with(`,"wishes":` + bad))
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%s: %v", name, err)
+	}
+}
+
 func TestWays(t *testing.T) {
 	for name, tc := range map[string]struct {
 		raw  string

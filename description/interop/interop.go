@@ -53,6 +53,7 @@ func (Form) Read(r *description.Reading, o *description.Object) openflow.Compone
 		c.Outputs = append(c.Outputs, artifact(a, outputs, c.Roles))
 	}
 	c.Protocols, c.Declared = o.Protocols("protocols")
+	c.Wishes = o.Wishes("wishes")
 	c.Probes = o.Probes("probes")
 	o.Without("desVersion", "storageEngine", "computeEngine", "result")
 	return c

@@ -48,6 +48,17 @@ func TestAResidentComponent(t *testing.T) {
 	require.Equal(t, 2, c.Runs)
 }
 
+// Ours in it has the names that it has in FATE's form, at the top; what is elsewhere in the document is none.
+func TestWishes(t *testing.T) {
+	c, err := read([]byte(`{"componentName":"a","provider":"acme","version":"1","roleList":["guest"],"wishes":{"mounts":["/models"]}}`))
+	require.NoError(t, err)
+	require.Equal(t, openflow.Wishes{Mounts: []string{"/models"}}, c.Wishes)
+	c, err = read([]byte(`{"componentName":"a","provider":"acme","version":"1","roleList":["guest"],"COMPONENT":{"wishes":{"mounts":["/models"]}},"Wishes":{"mounts":["/x"]}}`))
+	require.NoError(t, err)
+	require.Zero(t, c.Wishes)
+	require.Contains(t, c.Warnings, "Wishes is not known here; it is ignored")
+}
+
 // Spec: interop-component §2.5.
 func TestTheStandardsExamples(t *testing.T) {
 	c, err := read(file(t, "psi.json"))

@@ -144,8 +144,11 @@ const (
 
 // simple reports whether a pattern can be matched here at little cost. The standard does not say whose patterns it means.
 func simple(expression string) bool {
+	if len(expression) > maxPattern {
+		return false
+	}
 	tree, err := syntax.Parse(expression, syntax.Perl)
-	if err != nil || len(expression) > maxPattern {
+	if err != nil {
 		return false
 	}
 	program, err := syntax.Compile(tree.Simplify())

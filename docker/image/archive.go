@@ -15,6 +15,7 @@ import (
 	"path"
 	"runtime"
 	"strings"
+	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -30,6 +31,8 @@ const (
 	maxUnpacked = 128 << 30 // bytes of all layers
 	maxIndices  = 4         // indices within each other
 	maxLinks    = 8         // links that lead to links
+	maxName     = 4 << 10   // bytes of a file's name, or of what a link leads to
+	maxNames    = 16 << 20  // of all of them, which are kept
 )
 
 // Archive is an image in a file, as "docker save" writes it or as an OCI layout in a tar. The file stays open until Close.
@@ -50,7 +53,7 @@ type part struct {
 
 // OpenArchive reads what an archive says of its image. Verify reads the rest. Errors: CodeInvalid.
 func OpenArchive(name string) (*Archive, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is waited for by nobody
 	if err != nil {
 		return nil, damaged(err)
 	}
@@ -112,6 +115,7 @@ func (a *Archive) index() error {
 		return errors.New("it is compressed")
 	}
 	a.files = map[string]part{}
+	names := 0
 	for r := tar.NewReader(a.file); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -119,6 +123,12 @@ func (a *Archive) index() error {
 		}
 		if err != nil {
 			return err
+		}
+		if len(h.Name) > maxName || len(h.Linkname) > maxName {
+			return fmt.Errorf("it has a file whose name, or that of what it links to, has more than %d bytes: %q", maxName, openflow.Cut(h.Name, 80))
+		}
+		if names += len(h.Name) + len(h.Linkname); names > maxNames {
+			return fmt.Errorf("the names of its files have more than %d bytes", maxNames)
 		}
 		name := path.Clean("/" + h.Name)[1:]
 		var p part

@@ -4,11 +4,13 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -250,6 +252,37 @@ func TestLinksInArchives(t *testing.T) {
 	require.NoError(t, w.Close())
 	_, _, err = open(t, out.Bytes())
 	require.ErrorContains(t, err, "it lacks the file")
+}
+
+// All names of an archive are kept while it is read. So none is longer than any that a system takes, and they end somewhere.
+func TestLongNamesInArchives(t *testing.T) {
+	long := strings.Repeat("n", 4097)
+	for what, tc := range map[string]struct {
+		header func(i int) tar.Header
+		many   int
+		says   string
+	}{
+		"a name":     {func(int) tar.Header { return tar.Header{Name: long, Typeflag: tar.TypeReg} }, 1, "more than 4096 bytes"},
+		"a link":     {func(int) tar.Header { return tar.Header{Name: "a", Linkname: long, Typeflag: tar.TypeSymlink} }, 1, "more than 4096 bytes"},
+		"many names": {func(i int) tar.Header { return tar.Header{Name: fmt.Sprint(i) + long[:4000], Typeflag: tar.TypeReg} }, 4200, "more than 16777216 bytes"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			var out bytes.Buffer
+			w := tar.NewWriter(&out)
+			for i := range tc.many {
+				h := tc.header(i)
+				require.NoError(t, w.WriteHeader(&h))
+			}
+			require.NoError(t, w.Close())
+			_, _, err := open(t, out.Bytes())
+			require.ErrorContains(t, err, tc.says)
+			require.Less(t, len(err.Error()), 2<<10)
+		})
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	_, err := image.OpenArchive(pipe)
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "nobody waits for a writer: %v", err)
 }
 
 func FuzzArchive(f *testing.F) {

@@ -234,6 +234,9 @@ func (h *Host) tryRaise(ctx context.Context, c container, k *keeping) (ready boo
 	if !k.begun {
 		st, err := h.Host.Ensure(ctx, h.specOf(c))
 		if err == nil && st.State == driver.StateCreated {
+			if !h.allowed(ctx, c.Residency) { // it may be of a process before this one, and never have run
+				return false, openflow.Errorf(openflow.CodeRejected, "its component may have no resident container now")
+			}
 			err = h.Host.Start(ctx, c.Name)
 		}
 		if err != nil {
@@ -324,6 +327,7 @@ func (h *Host) watch(ctx context.Context, c container, to line) string {
 
 // condemn ends a container and tells its runs. Nothing of it stays.
 func (h *Host) condemn(ctx context.Context, c container, why string) {
+	h.down(c.Name)
 	there := false
 	err := h.folder.locked(func() error {
 		now, known, err := h.folder.container(c.Name)
@@ -347,6 +351,15 @@ func (h *Host) condemn(ctx context.Context, c container, why string) {
 		h.options.Log.WarnContext(ctx, "a resident container was not removed; the next look tries again", "container", c.Name, "err", err)
 	}
 	h.rerun()
+}
+
+// down notes that a container serves no longer.
+func (h *Host) down(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if k := h.kept[name]; k != nil {
+		k.up = false
+	}
 }
 
 // interruptAll tells the runs of a container that it ends. It is called with the records locked.

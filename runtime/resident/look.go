@@ -99,6 +99,7 @@ func (h *Host) retire(ctx context.Context, c container) error {
 	if err != nil || !free {
 		return err
 	}
+	h.down(c.Name)
 	h.options.Log.InfoContext(ctx, "a resident container is stopped: it has no run", "container", c.Name, "component", c.Residency.shown())
 	return h.remove(ctx, c, stopGrace)
 }

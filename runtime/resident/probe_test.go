@@ -67,6 +67,8 @@ func TestContainersAreAsked(t *testing.T) {
 	st := s.wait("one")
 	require.True(t, st.Interrupted)
 	require.Contains(t, st.Reason, "its liveness probe has failed")
+	_, err = s.Get(t.Context(), name, "/well")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), "it is gone: %v", err)
 	s.begin("two", "hold", residency("psi"))
 	require.Eventually(t, func() bool { return len(s.Serving()) == 1 && s.Serving()[0].Container != name }, patience, time.Millisecond)
 }

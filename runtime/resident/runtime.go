@@ -248,6 +248,12 @@ func (h *Host) lineTo(ctx context.Context, name string) (line, error) {
 	if h.reach == nil {
 		return line{}, driver.NotFound(name)
 	}
+	h.mu.Lock()
+	if k := h.kept[name]; k != nil && k.up {
+		defer h.mu.Unlock()
+		return k.line, nil
+	}
+	h.mu.Unlock()
 	c, known, err := h.folder.container(name)
 	if err != nil || !known {
 		return line{}, errors.Join(err, driver.NotFound(name))

@@ -21,12 +21,14 @@ func TestProtocolOfATask(t *testing.T) {
 		want   string
 		code   int
 	}{
-		"what is agreed":           {[]openflow.Protocol{two, one}, one, "acme/greet@1", component.ExitSuccess},
-		"its first":                {[]openflow.Protocol{two, one}, openflow.Protocol{}, "acme/greet@2", component.ExitSuccess},
-		"its own":                  {nil, openflow.Protocol{}, "componenttest/greet@1.0", component.ExitSuccess},
-		"its own, agreed":          {nil, openflow.Protocol{Name: "componenttest/greet", Version: "1.0"}, "componenttest/greet@1.0", component.ExitSuccess},
-		"with nobody":              {component.Alone, openflow.Protocol{}, "", component.ExitSuccess},
-		"one that it cannot speak": {[]openflow.Protocol{two}, one, "", component.ExitFailed},
+		"what is agreed":              {[]openflow.Protocol{two, one}, one, "acme/greet@1", component.ExitSuccess},
+		"its first":                   {[]openflow.Protocol{two, one}, openflow.Protocol{}, "acme/greet@2", component.ExitSuccess},
+		"its own":                     {nil, openflow.Protocol{}, "componenttest/greet@1.0", component.ExitSuccess},
+		"its own, agreed":             {nil, openflow.Protocol{Name: "componenttest/greet", Version: "1.0"}, "componenttest/greet@1.0", component.ExitSuccess},
+		"with nobody":                 {component.Alone, openflow.Protocol{}, "", component.ExitSuccess},
+		"one that it cannot speak":    {[]openflow.Protocol{two}, one, "", component.ExitFailed},
+		"any, and it talks to nobody": {component.Alone, one, "", component.ExitFailed},
+		"any but its own":             {nil, one, "", component.ExitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spoken := "not run"

@@ -28,6 +28,7 @@ type Component struct {
 	Way         openflow.Way     `json:"way"`
 	Probes      []Probe          `json:"probes,omitempty"` // by which it is asked whether it works
 	Runs        int              `json:"runs,omitempty"`   // of a resident one: how many one container serves at once
+	Wishes      openflow.Wishes  `json:"wishes,omitzero"`  // what its containers need beyond what all have; the site's policy gives it
 	Parameters  []Parameter      `json:"parameters"`
 	Inputs      []Artifact       `json:"inputs"`
 	Outputs     []Artifact       `json:"outputs"`
@@ -106,7 +107,7 @@ func (p Probe) String() string {
 func EncodeComponent(c openflow.ComponentRecord, usual bool, runtime string) Component {
 	out := Component{
 		Name: c.Name, Provider: c.Provider.String(), Default: usual, Title: c.Title, Summary: c.Summary, Form: c.Form, Roles: c.Roles, Stages: c.Stages,
-		Protocols: EncodeProtocols(c.Protocols), Declared: c.Declared, Runtime: runtime, Way: c.Way, Runs: c.Runs,
+		Protocols: EncodeProtocols(c.Protocols), Declared: c.Declared, Runtime: runtime, Way: c.Way, Runs: c.Runs, Wishes: c.Wishes,
 		State: string(c.Standing.State), Reason: c.Standing.Reason, Machine: c.Standing.Machine, Since: Millis(c.Standing.Since),
 		Parameters: make([]Parameter, len(c.Parameters)),
 		Inputs:     artifacts(c.Inputs), Outputs: artifacts(c.Outputs), Warnings: c.Warnings, Description: c.Description,

@@ -16,7 +16,7 @@ type Applicant struct {
 	Kind      openflow.ProviderKind
 	Reference string   // of an image as the operator gave it; of an archive or program its path
 	Digest    string   // "sha256:…": the image's ID, or the program's digest
-	Digests   []string // what else names the same content: the digest in its registry, that of its archive
+	Digests   []string // what else names the same content: that of its archive, that which its reference ends in
 	// Signatures are those that were given with it.
 	Signatures []openflow.PublisherSignature
 	HasSBOM    bool

@@ -23,8 +23,9 @@ type Site struct {
 // Unresolved is why no provider of the site runs a task: the mistake, at a member of the task.
 type Unresolved struct {
 	Member  string // such as conf.provider
-	Message string
-	Remedy  string
+	Message string // every party of the job may read it
+	Private string // the same for this site's own users, where more can be said; may be empty
+	Remedy  string // every party may read it too
 }
 
 // Check compares what these parties do in a job with the components of this site. A component or provider that this site
@@ -106,7 +107,10 @@ func (f *findings) mistakes(looked []openflow.Party) []openflow.Mistake {
 			for i, p := range found.at {
 				names[i] = p.String()
 			}
-			m.Message += " at " + strings.Join(names, ", ")
+			at := " at " + strings.Join(names, ", ")
+			if m.Message += at; m.Private != "" {
+				m.Private += at
+			}
 		}
 		list = append(list, m)
 	}
@@ -151,7 +155,7 @@ func (v *view) task(s openflow.TaskSpec) {
 	if unresolved != nil {
 		if v.party.ID == v.site.Self {
 			v.add(s, openflow.Mistake{Party: v.site.Self, Path: "dag.tasks." + string(s.Name) + "." + unresolved.Member,
-				Message: unresolved.Message, Remedy: unresolved.Remedy})
+				Message: unresolved.Message, Private: unresolved.Private, Remedy: unresolved.Remedy})
 		}
 		return
 	}

@@ -137,6 +137,41 @@ func TestPartyTellsWhatItSpeaks(t *testing.T) {
 	require.Equal(t, other, s.task(again).Protocol, "a further version speaks what was agreed")
 }
 
+// A scheduler chooses among what the party has offered for the task. That is no protocol of before, none for a task that a party
+// runs alone, and none of a program that is gone. A run that goes on keeps what it was told.
+func TestPartySpeaksOnlyWhatItHasOffered(t *testing.T) {
+	s := newSite(t)
+	s.Components = speaks{}
+	d := dag()
+	d.Tasks = append(d.Tasks, openflow.Task{Name: "alone", Component: "lr", Parties: []openflow.Party{host}})
+	order := openflow.JobOrder{Key: jobKey("1", host), DAG: d}
+	_, err := s.OpenJob(t.Context(), order)
+	require.NoError(t, err)
+	require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Status: openflow.JobRunning}))
+	lr, alone := taskKey("1", "lr_0", host), taskKey("1", "alone", host)
+	for name, start := range map[string]openflow.TaskStart{
+		"an old version":                   {TaskKey: lr, Protocol: openflow.Protocol{Name: usual.Name, Version: "0"}},
+		"another's protocol":               {TaskKey: lr, Protocol: openflow.Protocol{Name: "acme/lr", Version: usual.Version}},
+		"that of a task of several, alone": {TaskKey: alone, Protocol: usual},
+	} {
+		err := s.StartTask(t.Context(), start)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%s: %v", name, err)
+		require.ErrorContains(t, err, "has not offered", name)
+	}
+	s.Components = none{}
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(s.StartTask(t.Context(), openflow.TaskStart{TaskKey: lr, Protocol: other})), "its program is gone")
+	s.Components = speaks{}
+	require.Equal(t, usual, s.task(lr).Protocol)
+	require.Zero(t, s.task(alone).Protocol)
+	require.Equal(t, openflow.TaskWaiting, s.task(lr).PartyStatus)
+
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: lr, Protocol: other}))
+	_, err = s.catalogue.StartTask(t.Context(), lr, openflow.Launch{})
+	require.NoError(t, err)
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: lr, Protocol: usual}), "a repeat")
+	require.Equal(t, other, s.task(lr).Protocol)
+}
+
 // shares is a site whose components are resident.
 type shares struct{ components }
 

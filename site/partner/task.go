@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"openflow"
@@ -37,10 +38,8 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 			return err
 		}
 	}
-	if o.Protocol != (openflow.Protocol{}) && o.Protocol != t.Protocol {
-		if err := s.Store.SetTaskProtocol(ctx, k, o.Protocol); err != nil {
-			return openflow.About(openflow.AboutTask, err)
-		}
+	if err := s.agree(ctx, t, o.Protocol); err != nil {
+		return openflow.About(openflow.AboutTask, err)
 	}
 	if o.StartsJob {
 		if _, err := s.move(ctx, key, openflow.JobRunning, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
@@ -91,6 +90,30 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return openflow.About(openflow.AboutResource, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
+}
+
+// agree notes what a run is to speak with its other parties, as the scheduler says that all have agreed. A scheduler chooses among
+// what this party has offered for the task, and nothing else: an old protocol may be one that its program speaks badly. A run
+// that is started keeps what it was told. Errors: CodeInvalid.
+func (s *Service) agree(ctx context.Context, t openflow.TaskRecord, agreed openflow.Protocol) error {
+	if agreed == (openflow.Protocol{}) || agreed == t.Protocol || t.PartyStatus != openflow.TaskWaiting {
+		return nil
+	}
+	var offered []openflow.Protocol
+	if ofSeveral(t.Spec) {
+		said, err := s.Components.Spoken(ctx, []openflow.TaskRecord{t})
+		if err != nil {
+			return err
+		}
+		for _, o := range said {
+			offered = append(offered, o.Protocols...)
+		}
+	}
+	if !slices.Contains(offered, agreed) {
+		return openflow.Errorf(openflow.CodeInvalid, "%s is to speak %q, which party %s has not offered for it", t.Key, openflow.Cut(agreed.String(), 80), s.Self).
+			WithHint("the scheduler takes what all parties of the task have said that they speak; submit the job again if a program has changed since")
+	}
+	return s.Store.SetTaskProtocol(ctx, t.Key, agreed)
 }
 
 // order is what the workflow of a run is given.

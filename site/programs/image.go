@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"openflow"
 	"openflow/runtime/driver"
 )
@@ -122,9 +124,9 @@ func (p *Programs) named(ctx context.Context, reference string) (driver.Image, e
 // maxReference is how many bytes of a reference a message repeats.
 const maxReference = 200
 
-// isTar reports whether a file is a tar, which no program is.
+// isTar reports whether a file is a tar, which no program is. It waits for nobody who would write to a pipe.
 func isTar(path string) (yes bool, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return false, err
 	}

@@ -33,8 +33,6 @@ func (d doorman) Judge(_ context.Context, _ openflow.ProviderRecord, _ []openflo
 
 func (doorman) Stands(context.Context, openflow.ProviderRecord) error { return nil }
 
-func (doorman) Keep(context.Context, openflow.ProviderRecord, openflow.Papers) error { return nil }
-
 // fetching counts what is pulled or loaded.
 type fetching struct {
 	shelf
@@ -52,51 +50,57 @@ func TestNothingStaysOfWhatIsRefused(t *testing.T) {
 	ctx := t.Context()
 	for name, tc := range map[string]struct {
 		judge   doorman
-		script  string
+		silent  bool   // it describes nothing
 		version string // that the operator expects
 		before  bool   // the runtime has the image before
 		fetched int
 		stays   bool
 	}{
-		"not admitted":             {doorman{}, of("acme", "1"), "", false, 0, false},
-		"not admitted, but here":   {doorman{}, of("acme", "1"), "", true, 0, true},
-		"refused later":            {doorman{admits: true}, of("acme", "1"), "", false, 1, false},
-		"refused later, but here":  {doorman{admits: true}, of("acme", "1"), "", true, 1, true},
-		"it describes nothing":     {doorman{true, true}, "exit 3", "", false, 1, false},
-		"in another version":       {doorman{true, true}, of("acme", "1"), "2", false, 1, false},
-		"allowed":                  {doorman{true, true}, of("acme", "1"), "", false, 1, true},
-		"allowed, and here before": {doorman{true, true}, of("acme", "1"), "", true, 1, true},
+		"not admitted":             {doorman{}, false, "", false, 0, false},
+		"not admitted, but here":   {doorman{}, false, "", true, 0, true},
+		"refused later":            {doorman{admits: true}, false, "", false, 1, false},
+		"refused later, but here":  {doorman{admits: true}, false, "", true, 1, true},
+		"it describes nothing":     {doorman{true, true}, true, "", false, 1, false},
+		"in another version":       {doorman{true, true}, false, "2", false, 1, false},
+		"allowed":                  {doorman{true, true}, false, "", false, 1, true},
+		"allowed, and here before": {doorman{true, true}, false, "", true, 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			folder := t.TempDir()
-			archive := filepath.Join(folder, "acme.tar")
-			require.NoError(t, os.WriteFile(archive, []byte(strings.Repeat("x", 257)+"ustar"+strings.Repeat("x", 600)), 0o600))
-			for how, what := range map[string]string{"pulled": "acme/psi:1", "loaded": archive, "in a folder": folder, "checked": "acme/psi:1", "checked archive": archive} {
-				if how == "in a folder" && tc.version != "" {
+			g, s := stocked(t)
+			n := 0
+			g.Judge, g.Machine = tc.judge, fetching{s, &n}
+			for _, how := range []string{"pulled", "loaded", "in-a-folder", "checked", "checked-archive"} {
+				if how == "in-a-folder" && tc.version != "" {
 					continue
 				}
-				g, s := stocked(t)
-				n := 0
-				g.Judge, g.Machine = tc.judge, fetching{s, &n}
-				img := driver.Image{ID: "sha256:1", Entrypoint: []string{"/run"}}
-				s.scripts[img.ID] = program(t, tc.script)
-				s.fake.Publish(archive, img)
-				s.fake.Publish("acme/psi:1", img)
-				if tc.before {
-					s.fake.Tag("acme/psi:1", img)
+				folder, what, stays := t.TempDir(), "acme/"+how+":1", tc.stays
+				archive := filepath.Join(folder, "acme.tar")
+				require.NoError(t, os.WriteFile(archive, []byte(strings.Repeat("x", 257)+"ustar"+strings.Repeat("x", 600)), 0o600))
+				img := driver.Image{ID: "sha256:" + how, Entrypoint: []string{"/run"}}
+				s.scripts[img.ID] = program(t, "exit 3")
+				if !tc.silent {
+					s.scripts[img.ID] = program(t, of(how, "1"))
 				}
-				stays := tc.stays
+				s.fake.Publish(archive, img)
+				s.fake.Publish(what, img)
+				if tc.before {
+					s.fake.Tag(what, img)
+				}
+				if how == "loaded" || how == "checked-archive" {
+					what = archive
+				}
+				n = 0
 				switch how {
-				case "in a folder":
+				case "in-a-folder":
 					_, _, err := g.RegisterFolder(ctx, folder)
 					require.NoError(t, err)
-				case "checked", "checked archive":
+				case "checked", "checked-archive":
 					_, err := g.Hold(ctx, Registration{What: what, Version: tc.version})
 					require.NoError(t, err)
 					stays = tc.before
 				default:
 					_, _, err := g.Register(ctx, Registration{What: what, Version: tc.version})
-					require.Equal(t, name == "allowed" || name == "allowed, and here before", err == nil, "%v", err)
+					require.Equal(t, strings.HasPrefix(name, "allowed"), err == nil, "%v", err)
 				}
 				require.Equal(t, tc.fetched, n, how)
 				_, err := s.fake.Image(ctx, img.ID)

@@ -91,7 +91,7 @@ func (g *Registry) Hold(ctx context.Context, n Registration) (found []openflow.F
 	if r.Kind == openflow.ProviderImage {
 		h.image(img)
 	}
-	if _, err := g.judge(ctx, r, nil, papers); !h.judge("policy", err, "the site's policy lets it run") {
+	if n.Papers, err = g.judge(ctx, r, nil, papers); !h.judge("policy", err, "the site's policy lets it run") {
 		return h.list, ctx.Err()
 	}
 	p, err := g.questions(r, img, n)
@@ -179,6 +179,8 @@ func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registra
 	of := p.of
 	of.Name, of.Version = said.Provider.Name, said.Provider.Version
 	h.judge("provider", g.believe(ctx, n, of), of.Ref().String())
+	_, err = g.judge(ctx, of, said.Components, n.Papers) // as it is registered: by its name, and with what it wishes for
+	h.judge("wishes", err, "the site's policy gives provider "+of.Name+" what its components wish for")
 	return said.Components, nil
 }
 

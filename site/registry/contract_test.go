@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +29,7 @@ func TestHoldingAgainstTheContract(t *testing.T) {
 	}{
 		"all holds":     {keeps + of("acme", "1"), said, nil},
 		"no version":    {keeps + of("acme", "1"), func(*driver.Image) {}, map[string]string{"contract version": "1 is meant"}},
-		"a later one":   {keeps + of("acme", "1"), func(i *driver.Image) { i.Labels = map[string]string{contractLabel: "2"} }, map[string]string{"contract version": `made for version "2"`}},
+		"a later one":   {keeps + of("acme", "1"), func(i *driver.Image) { i.Labels = map[string]string{contractLabel: "2"} }, map[string]string{"contract version": `made for version "2"`, "description": `made for version "2"`}},
 		"takes all":     {of("acme", "1") + "\nexit 0", said, map[string]string{"unknown commands": "exit code 0", "unknown components": "exit code 0", "runs without configuration": "exit code 0"}},
 		"hangs":         {strings.Replace(keeps, "*) exit 2", "run) sleep 600 ;; *) exit 2", 1) + of("acme", "1"), said, map[string]string{"runs without configuration": "has not ended"}},
 		"volumes":       {keeps + of("acme", "1"), func(i *driver.Image) { said(i); i.Volumes = []string{"/data"} }, map[string]string{"files": "/data", "description": "it wants volumes"}},
@@ -72,5 +74,39 @@ func TestHoldingAgainstTheContract(t *testing.T) {
 	require.NoError(t, err)
 	for _, f := range found {
 		require.Equal(t, openflow.VerdictOK, f.Verdict, "%+v", f)
+	}
+}
+
+// stingy is a policy that lets everything run, and gives the components of one provider nothing.
+type stingy struct{ provider string }
+
+func (stingy) Stands(context.Context, openflow.ProviderRecord) error { return nil }
+
+func (stingy) Admit(_ context.Context, _ openflow.ProviderRecord, given openflow.Papers) (openflow.Papers, error) {
+	return given, nil
+}
+
+func (s stingy) Judge(
+	_ context.Context, r openflow.ProviderRecord, components []openflow.ComponentRecord, given openflow.Papers,
+) (openflow.Papers, error) {
+	if r.Name == s.provider && len(components) > 0 {
+		return given, openflow.Errorf(openflow.CodePermission, "policy.containers: %s may have nothing", r.Name)
+	}
+	return given, nil
+}
+
+// A check says what registration would: by the name that the image gives itself, and with what its components wish for.
+func TestHoldingAgainstThePolicy(t *testing.T) {
+	g, s := stocked(t)
+	g.Judge = stingy{"acme"}
+	for name, verdict := range map[string]openflow.Verdict{"acme": openflow.VerdictFail, "zeta": openflow.VerdictOK} {
+		s.has(t, name+":1", "sha256:"+name, keeps+of(name, "1"))
+		found, err := g.Hold(t.Context(), Registration{What: name + ":1"})
+		require.NoError(t, err)
+		i := slices.IndexFunc(found, func(f openflow.Finding) bool { return f.Check == "wishes" })
+		require.GreaterOrEqual(t, i, 0)
+		require.Equal(t, verdict, found[i].Verdict)
+		_, _, err = g.Register(t.Context(), Registration{What: name + ":1"})
+		require.Equal(t, verdict == openflow.VerdictOK, err == nil, "%v", err)
 	}
 }

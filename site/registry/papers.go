@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"openflow"
@@ -24,8 +25,6 @@ type Judge interface {
 	// Stands refuses a registered provider that the policy does not let run now: a key may be revoked since, or a vulnerability
 	// known.
 	Stands(ctx context.Context, r openflow.ProviderRecord) error
-	// Keep keeps the papers of a provider that has been registered, beside those that it has.
-	Keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error
 }
 
 // inspect looks at what is to be registered, and asks the policy whether it may come here at all.
@@ -77,13 +76,6 @@ func (g *Registry) ready(ctx context.Context, r openflow.ProviderRecord) (string
 	return g.Machine.Ready(ctx, r)
 }
 
-func (g *Registry) keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error {
-	if g.Judge == nil {
-		return nil
-	}
-	return g.Judge.Keep(ctx, r, papers)
-}
-
 // What lies beside a program or archive in a folder of components: its publisher's signature, and what it is made of.
 const (
 	signatureEnding = ".minisig"
@@ -111,14 +103,17 @@ func beside(file string) (openflow.Papers, error) {
 	return p, err
 }
 
-// readPaper reads a file that may not be there.
+// readPaper reads a file that may not be there. It neither follows a link nor waits for a pipe.
 func readPaper(path string) (text []byte, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if errors.Is(err, syscall.ELOOP) {
+		err = errors.New("it is a link")
+	}
 	if err == nil {
-		text, err = io.ReadAll(io.LimitReader(f, maxPaper+1))
+		text, err = regular(f)
 		err = errors.Join(err, f.Close())
 	}
 	if err == nil && len(text) > maxPaper {
@@ -128,4 +123,16 @@ func readPaper(path string) (text []byte, err error) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s cannot be read: %w", path, err)
 	}
 	return text, nil
+}
+
+// regular reads a regular file, and one byte more of it than a paper may have.
+func regular(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	return io.ReadAll(io.LimitReader(f, maxPaper+1))
 }

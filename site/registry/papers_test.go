@@ -3,6 +3,7 @@ package registry
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,15 @@ func TestPapersBeside(t *testing.T) {
 	_, err = beside(file)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
 	require.NoError(t, os.Remove(filepath.Join(dir, "acme.minisig")))
+	for what, make := range map[string]func(at string) error{
+		"is not a regular file": func(at string) error { return syscall.Mkfifo(at, 0o600) },
+		"is a link":             func(at string) error { return os.Symlink("/etc/hostname", at) },
+	} {
+		require.NoError(t, make(filepath.Join(dir, "acme.minisig")))
+		_, err = beside(file) // and waits for nobody
+		require.ErrorContains(t, err, what)
+		require.NoError(t, os.Remove(filepath.Join(dir, "acme.minisig")))
+	}
 	require.NoError(t, os.Truncate(filepath.Join(dir, "acme.cdx.json"), 16<<20+1))
 	_, err = beside(file)
 	require.ErrorContains(t, err, "more than")

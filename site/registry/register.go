@@ -76,13 +76,10 @@ func (g *Registry) register(ctx context.Context, n Registration) (openflow.Provi
 	if len(before) == 0 {
 		failed = g.startUp(ctx, r, said.Components)
 	}
-	if err := g.Rows.AddProvider(ctx, r, said.Components); err != nil {
+	if err := g.Rows.AddProvider(ctx, r, said.Components, papers); err != nil {
 		return r, nil, err
 	}
 	if r, err = g.Rows.Provider(ctx, r.Name, r.Version); err != nil {
-		return r, nil, err
-	}
-	if err := g.keep(ctx, r, papers); err != nil {
 		return r, nil, err
 	}
 	list, err := g.Rows.Components(ctx, r.Name, r.Version)
@@ -165,6 +162,10 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 	p := &asking{on: g.Machine, of: r}
 	if r.Kind != openflow.ProviderImage {
 		return p, nil
+	}
+	if said := img.Labels[contractLabel]; said != "" && said != contractVersion {
+		return p, openflow.Errorf(openflow.CodeInvalid, "%s was made for version %q of the contract, and this node has %s",
+			r.Place, openflow.Cut(openflow.Readable(said), 40), contractVersion).WithHint(mend)
 	}
 	if len(img.Volumes) > 0 {
 		return p, refused(r.Place, "it wants volumes, and containers have none: %s", strings.Join(img.Volumes, ", "))

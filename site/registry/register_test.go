@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -199,8 +201,12 @@ func TestImagesThatAreRefused(t *testing.T) {
 	s.has(t, "failing:1", "sha256:8", `echo no such command >&2; exit 2`)
 	s.has(t, "nothing:1", "sha256:9", of("acme", "2"), func(i *driver.Image) { i.Entrypoint = nil })
 	s.has(t, "disk:1", "sha256:10", of("acme", "2"), func(i *driver.Image) { i.Volumes = []string{"/data"} })
+	asked := filepath.Join(t.TempDir(), "asked")
+	s.has(t, "later:1", "sha256:11", "touch "+asked+"\n"+of("acme", "2"), func(i *driver.Image) { i.Labels = map[string]string{contractLabel: "2"} })
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o700))
 	described := json.RawMessage(`{"component":{"name":"psi","provider":"acme","version":"2"}}`)
-	s.has(t, "labels:1", "sha256:11", "exit 1", func(i *driver.Image) {
+	s.has(t, "labels:1", "sha256:14", "exit 1", func(i *driver.Image) {
 		i.Entrypoint, i.Command, i.Labels = nil, []string{"x"}, map[string]string{"component.1.name": "lr"}
 	})
 	s.has(t, "label:1", "sha256:12", "exit 3", func(i *driver.Image) { i.Labels = map[string]string{"component.1.name": "lr"} })
@@ -210,20 +216,22 @@ func TestImagesThatAreRefused(t *testing.T) {
 		code openflow.Code
 		says string
 	}{
-		"no image":                {Registration{What: "gone:1"}, openflow.CodeNotFound, "machine m1 has no image gone:1, and it cannot be had"},
-		"of somebody else":        {Registration{What: "acme:1", Name: "zeta"}, openflow.CodeInvalid, "is of provider acme:1, not of zeta"},
-		"in another version":      {Registration{What: "acme:1", Version: "2"}, openflow.CodeInvalid, "is of provider acme:1, not of"},
-		"as the built-in one":     {Registration{What: "built:1"}, openflow.CodeInvalid, "stands for the built-in provider"},
-		"as FATE":                 {Registration{What: "fate:1"}, openflow.CodeInvalid, "stands for the built-in provider"},
-		"another the second time": {Registration{What: "fickle:1"}, openflow.CodeInvalid, "in another way when it was asked a second time"},
-		"10 MB of description":    {Registration{What: "long:1"}, openflow.CodeInvalid, "more than 1048576 bytes"},
-		"a name twice":            {Registration{What: "twice:1"}, openflow.CodeInvalid, `it has component "a" twice`},
-		"says nothing":            {Registration{What: "silent:1"}, openflow.CodeInvalid, "not readable"},
-		"knows no list":           {Registration{What: "failing:1"}, openflow.CodeInvalid, "exit status 2: no such command"},
-		"nothing to run":          {Registration{What: "nothing:1"}, openflow.CodeInvalid, "neither an entry point nor a command"},
-		"a disk of its own":       {Registration{What: "disk:1"}, openflow.CodeInvalid, "it wants volumes, and containers have none: /data"},
-		"described twice":         {Registration{What: "acme:1", Descriptions: []json.RawMessage{described, described}}, openflow.CodeInvalid, `component "psi" is described twice`},
-		"described as nothing":    {Registration{What: "acme:1", Descriptions: []json.RawMessage{json.RawMessage(`[]`)}}, openflow.CodeInvalid, "names no component"},
+		"no image":                  {Registration{What: "gone:1"}, openflow.CodeNotFound, "machine m1 has no image gone:1, and it cannot be had"},
+		"of somebody else":          {Registration{What: "acme:1", Name: "zeta"}, openflow.CodeInvalid, "is of provider acme:1, not of zeta"},
+		"in another version":        {Registration{What: "acme:1", Version: "2"}, openflow.CodeInvalid, "is of provider acme:1, not of"},
+		"as the built-in one":       {Registration{What: "built:1"}, openflow.CodeInvalid, "stands for the built-in provider"},
+		"as FATE":                   {Registration{What: "fate:1"}, openflow.CodeInvalid, "stands for the built-in provider"},
+		"another the second time":   {Registration{What: "fickle:1"}, openflow.CodeInvalid, "in another way when it was asked a second time"},
+		"10 MB of description":      {Registration{What: "long:1"}, openflow.CodeInvalid, "more than 1048576 bytes"},
+		"a name twice":              {Registration{What: "twice:1"}, openflow.CodeInvalid, `it has component "a" twice`},
+		"says nothing":              {Registration{What: "silent:1"}, openflow.CodeInvalid, "not readable"},
+		"knows no list":             {Registration{What: "failing:1"}, openflow.CodeInvalid, "exit status 2: no such command"},
+		"nothing to run":            {Registration{What: "nothing:1"}, openflow.CodeInvalid, "neither an entry point nor a command"},
+		"a disk of its own":         {Registration{What: "disk:1"}, openflow.CodeInvalid, "it wants volumes, and containers have none: /data"},
+		"made for another contract": {Registration{What: "later:1"}, openflow.CodeInvalid, `made for version "2" of the contract, and this node has 1`},
+		"a pipe":                    {Registration{What: pipe}, openflow.CodeInvalid, "not a regular file"},
+		"described twice":           {Registration{What: "acme:1", Descriptions: []json.RawMessage{described, described}}, openflow.CodeInvalid, `component "psi" is described twice`},
+		"described as nothing":      {Registration{What: "acme:1", Descriptions: []json.RawMessage{json.RawMessage(`[]`)}}, openflow.CodeInvalid, "names no component"},
 		"describes itself and is described": {Registration{What: "acme:1", Descriptions: []json.RawMessage{described}}, openflow.CodeInvalid,
 			"acme:1 describes itself, as psi, scale, so that no description is given beside it (leave --description out)"},
 		"described otherwise than labelled": {Registration{What: "labels:1", Descriptions: []json.RawMessage{described}}, openflow.CodeInvalid,
@@ -248,6 +256,7 @@ func TestImagesThatAreRefused(t *testing.T) {
 			require.Equal(t, before, after, "the registry is as it was")
 		})
 	}
+	require.NoFileExists(t, asked, "what was made for another contract is not run")
 }
 
 // A runtime without isolation, or without images, refuses them.
@@ -257,4 +266,28 @@ func TestImagesWhereNoneRun(t *testing.T) {
 	_, _, err := g.Register(t.Context(), Registration{What: "acme/psi:1"})
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "the process runtime runs no images (use --runtime docker)")
+}
+
+// An image that is registered again with another description is checked with that one, also at a replica, from the next job on.
+func TestDescriptionsOfTheNextRegistration(t *testing.T) {
+	g, s := stocked(t)
+	ctx := t.Context()
+	s.has(t, "acme:1", "sha256:1", "exit 1", func(i *driver.Image) { i.Entrypoint, i.Command = nil, []string{"x"} })
+	describe := func(protocol string) Registration {
+		return Registration{What: "acme:1", Descriptions: []json.RawMessage{json.RawMessage(
+			`{"component":{"name":"psi","provider":"acme","version":"1","protocols":[{"name":"acme/psi","version":"` + protocol + `"}]}}`)}}
+	}
+	replica := &Registry{Self: g.Self, Rows: g.Rows, Device: g.Device}
+	for _, protocol := range []string{"1", "2", "3"} {
+		p, _, err := g.Register(ctx, describe(protocol))
+		require.NoError(t, err)
+		for _, at := range []*Registry{g, replica} {
+			served, err := at.Providers(ctx, []openflow.TaskSpec{psi("acme")})
+			require.NoError(t, err)
+			require.Equal(t, []openflow.Protocol{{Name: "acme/psi", Version: protocol}}, served[0].Protocols)
+		}
+		_, err = g.Remove(ctx, "acme", "ann")
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return time.Since(p.AddedAt) > time.Millisecond }, time.Second, time.Millisecond) // the clock of the rows
+	}
 }

@@ -21,7 +21,7 @@ import (
 
 // Store is the part of the catalogue that is the registry.
 type Store interface {
-	AddProvider(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error
+	AddProvider(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord, papers openflow.Papers) error
 	SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error
 	Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
 	Providers(ctx context.Context) ([]openflow.ProviderRecord, error)
@@ -29,7 +29,7 @@ type Store interface {
 	Standings(ctx context.Context) ([]openflow.ComponentRecord, error)
 	FailedComponents(ctx context.Context) ([]openflow.ComponentRecord, error)
 	ChangeComponents(ctx context.Context, call openflow.ComponentCall) ([]openflow.ComponentChange, error)
-	RemoveProvider(ctx context.Context, name, version string) error
+	RemoveProviders(ctx context.Context, refs ...openflow.ProviderRef) error
 	SetDefault(ctx context.Context, component string, p openflow.ProviderRef) error
 	Defaults(ctx context.Context) (map[string]openflow.ProviderRef, error)
 }
@@ -59,9 +59,10 @@ type Registry struct {
 	watched map[component]*watched
 }
 
-// described is what a provider's components say, of the program with that digest.
+// described is what a provider's components say, of the program with that digest as it was registered then.
 type described struct {
 	digest     string
+	at         time.Time
 	components map[string]jobcheck.Component
 	probed     []openflow.ComponentRecord // those that are asked whether they work: name, way and probes
 }
@@ -141,25 +142,37 @@ func (g *Registry) List(ctx context.Context) ([]openflow.ProviderRecord, error) 
 // Remove forgets a provider. Errors: CodeConflict (runs need it, or it is the built-in one), CodeNotFound.
 func (g *Registry) Remove(ctx context.Context, provider, user string) (openflow.ProviderRecord, error) {
 	p, err := g.one(ctx, provider)
-	if err == nil && p.Kind == openflow.ProviderBuiltIn {
-		err = openflow.Errorf(openflow.CodeConflict, "provider %s is the built-in one, which every node brings along", p.Ref()).
-			WithHint("openflow component unload --provider %s keeps jobs from it", p.Ref())
-	}
 	if err != nil {
 		return p, err
 	}
-	gone, err := g.Rows.Components(ctx, p.Name, p.Version)
-	if err != nil {
-		return p, err
+	return p, g.RemoveAll(ctx, []openflow.ProviderRecord{p}, user)
+}
+
+// RemoveAll forgets providers: all of them, or none. Errors: those of Remove.
+func (g *Registry) RemoveAll(ctx context.Context, list []openflow.ProviderRecord, user string) error {
+	var gone []openflow.ComponentRecord
+	refs := make([]openflow.ProviderRef, len(list))
+	for i, p := range list {
+		if p.Kind == openflow.ProviderBuiltIn {
+			return openflow.Errorf(openflow.CodeConflict, "provider %s is the built-in one, which every node brings along", p.Ref()).
+				WithHint("openflow component unload --provider %s keeps jobs from it", p.Ref())
+		}
+		components, err := g.Rows.Components(ctx, p.Name, p.Version)
+		if err != nil {
+			return err
+		}
+		refs[i], gone = p.Ref(), append(gone, components...)
 	}
-	if err := g.Rows.RemoveProvider(ctx, p.Name, p.Version); err != nil {
-		return p, err
+	if err := g.Rows.RemoveProviders(ctx, refs...); err != nil {
+		return err
 	}
-	g.forget(p.Ref(), "")
+	for _, ref := range refs {
+		g.forget(ref, "")
+	}
 	for _, c := range gone {
 		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, From: c.Standing.State, By: user, At: time.Now()})
 	}
-	return p, nil
+	return nil
 }
 
 // Prefer makes a provider the one that serves a component where the job names none; an empty one takes that back. Errors:
@@ -227,19 +240,19 @@ func (g *Registry) offered(ctx context.Context) (offers, error) {
 	return o, err
 }
 
-// components are what a provider has, read once for each program.
+// components are what a provider has, read once for each registration: the same image may be described otherwise in the next.
 func (g *Registry) components(ctx context.Context, p openflow.ProviderRecord) (map[string]jobcheck.Component, error) {
 	g.mu.Lock()
 	have, ok := g.read[p.Ref()]
 	g.mu.Unlock()
-	if ok && have.digest == p.Digest {
+	if ok && have.digest == p.Digest && have.at.Equal(p.AddedAt) {
 		return have.components, nil
 	}
 	rows, err := g.Rows.Components(ctx, p.Name, p.Version)
 	if err != nil {
 		return nil, err
 	}
-	have = described{digest: p.Digest, components: map[string]jobcheck.Component{}}
+	have = described{digest: p.Digest, at: p.AddedAt, components: map[string]jobcheck.Component{}}
 	for _, row := range rows {
 		if have.components[row.Name], err = jobcheck.Of(row); err != nil {
 			return nil, openflow.Errorf(openflow.CodeInternal, "the catalogue's description of component %q of provider %s is not readable: %w", row.Name, p.Ref(), err)
@@ -428,6 +441,9 @@ func (o offers) find(spec openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unre
 		var said *openflow.Error
 		if errors.As(err, &said) {
 			why.Message, why.Remedy = said.Message, said.Hint
+		}
+		if public := openflow.PublicText(err); public != "" {
+			why.Message, why.Private = public, why.Message
 		}
 		if len(o.of[spec.Component])+len(o.closed[spec.Component]) == 0 {
 			why.Member = "component_ref"

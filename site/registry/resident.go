@@ -21,14 +21,24 @@ func (g *Registry) standing(ctx context.Context, name string, of openflow.Provid
 	return openflow.ComponentStanding{}, openflow.Errorf(openflow.CodeNotFound, "provider %s has no component %q", of, name)
 }
 
-// Serves tells whether a component may have resident containers: nobody has unloaded it. One that has failed may, since it is asked
-// in its container whether it works again. While that cannot be found out, it may.
+// Serves tells whether a component may have resident containers: nobody has unloaded it, and the policy lets its provider run. One
+// that has failed may, since it is asked in its container whether it works again. While that cannot be found out, it may.
 func (g *Registry) Serves(ctx context.Context, name string, of openflow.ProviderRef) bool {
 	at, err := g.standing(ctx, name, of)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return false
 	}
-	return err != nil || at.State != openflow.ComponentUnloaded
+	if err == nil && at.State == openflow.ComponentUnloaded {
+		return false
+	}
+	if g.Judge == nil {
+		return true
+	}
+	p, err := g.Rows.Provider(ctx, of.Name, of.Version)
+	if err == nil {
+		err = g.Judge.Stands(ctx, p)
+	}
+	return openflow.CodeOf(err) != openflow.CodePermission
 }
 
 // Serving notes that a component has a resident container that serves on a machine, or none any more. Of several machines each

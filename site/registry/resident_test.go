@@ -45,6 +45,10 @@ func TestServing(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, g.Serving(t.Context(), "m1", "psi", own, false))
 	require.Equal(t, openflow.ComponentLoaded, state())
+	require.True(t, g.Serves(t.Context(), "psi", own))
+	g.Judge = strict{}
+	require.False(t, g.Serves(t.Context(), "psi", own), "the policy does not let its provider run any more")
+	g.Judge = nil
 
 	other := openflow.ProviderRef{Name: "acme", Version: "1"}
 	require.False(t, g.Serves(t.Context(), "psi", other), "nobody has registered it")
@@ -94,4 +98,11 @@ type serving struct {
 func (s *serving) Serve(_ context.Context, of openflow.ProviderRef, component string) error {
 	s.asked = append(s.asked, component+" of "+of.String())
 	return nil
+}
+
+// strict is a policy that lets nothing run any more.
+type strict struct{ stingy }
+
+func (strict) Stands(context.Context, openflow.ProviderRecord) error {
+	return openflow.Errorf(openflow.CodePermission, "a key was revoked")
 }

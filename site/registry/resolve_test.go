@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/site/jobcheck"
 )
 
 // The rule of docs/providers.md, case by case.
@@ -108,6 +109,35 @@ func TestResolve(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, tc.want, got.String())
+		})
+	}
+}
+
+// Other parties read of a component that failed that it takes no jobs. Why, its own users read.
+func TestWhyAComponentFailsStaysHere(t *testing.T) {
+	const mark = "image /opt/vendors/acme.tar: GO-2026-1 in Go stdlib 1.22.1"
+	of := openflow.ProviderRef{Name: "acme", Version: "9"}
+	o := offers{
+		device: "docker", known: map[string]bool{"acme": true}, of: map[string][]openflow.ProviderRef{},
+		closed:   map[string][]openflow.ProviderRef{"lost": {of}},
+		standing: map[component]openflow.ComponentStanding{{of, "lost"}: {State: openflow.ComponentFailed, Reason: mark}},
+	}
+	guest, other := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.Party{Role: openflow.RoleHost, ID: "9999"}
+	d := &openflow.DAG{
+		Parties: []openflow.Party{guest, other},
+		Tasks:   []openflow.Task{{Name: "a", Component: "lost", Parties: []openflow.Party{guest, other}}, {Name: "b", Component: "lost", Parties: []openflow.Party{guest}}},
+	}
+	for name, parties := range map[string][]openflow.Party{"all of them": d.Parties, "one of them": {guest}} {
+		t.Run(name, func(t *testing.T) {
+			mistakes, _ := jobcheck.Site{Self: "9999", Find: o.find}.Check(d, parties)
+			require.Len(t, mistakes, 2)
+			refusal := openflow.Refusal(mistakes)
+			require.ErrorContains(t, refusal, mark)
+			require.Contains(t, openflow.ForPartners(refusal).Error(), `component "lost" of provider acme:9 takes no new jobs there`)
+			require.NotContains(t, openflow.ForPartners(refusal).Error(), "GO-2026-1")
+			for _, m := range openflow.ForPartners(refusal).Mistakes {
+				require.NotContains(t, m.String(), "GO-2026-1")
+			}
 		})
 	}
 }

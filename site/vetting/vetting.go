@@ -9,9 +9,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -29,8 +29,7 @@ import (
 type Rows interface {
 	Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
 	Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error)
-	Papers(ctx context.Context, name, version string) (openflow.Papers, error)
-	SavePapers(ctx context.Context, name, version string, p openflow.Papers) error
+	Papers(ctx context.Context, r openflow.ProviderRecord) (openflow.Papers, error)
 }
 
 // Layers visits the layers of an image that is in the runtime; see driver.Images.
@@ -46,17 +45,17 @@ type Vetter struct {
 
 	mu     sync.Mutex
 	known  map[known]file
-	kept   int // how often papers were kept
 	ways   map[known]*way
 	turn   chan struct{} // holds one while the folder is searched
 	state  string        // of the folder of vulnerabilities
 	looked time.Time
 }
 
-// known tells apart what is kept: another registration of one provider may have other papers.
+// known tells apart what is kept: another registration of one provider may have other papers, also one at another replica.
 type known struct {
 	ref    openflow.ProviderRef
 	digest string
+	papers string // their digest
 	at     time.Time
 }
 
@@ -76,9 +75,6 @@ const lookEvery = 10 * time.Second
 // searchWithin bounds a search of the folder for a launch. Launches that wait for it may give up before.
 const searchWithin = 10 * time.Minute
 
-// maxSignatures is how many signatures of one provider are kept: while keys change there are two.
-const maxSignatures = 8
-
 // Judge implements registry.Judge.
 func (v *Vetter) Judge(
 	ctx context.Context, r openflow.ProviderRecord, components []openflow.ComponentRecord, given openflow.Papers,
@@ -95,11 +91,7 @@ func (v *Vetter) Judge(
 	if a.Found, err = v.search(ctx, parts); err != nil {
 		return papers, err
 	}
-	all, err := wishesOf(components)
-	if err != nil {
-		return papers, err
-	}
-	for _, w := range append([]openflow.Wishes{{}}, values(all)...) {
+	for _, w := range append([]openflow.Wishes{{}}, values(wishesOf(components))...) {
 		a.Wishes = w
 		if _, err := approval.Decide(v.Policy, a); err != nil {
 			return papers, err
@@ -234,26 +226,6 @@ func (v *Vetter) derive(ctx context.Context, r openflow.ProviderRecord, given bo
 	return c.Document(r.Place)
 }
 
-// Keep implements registry.Judge. Signatures are kept beside those that there are, so that a key can be changed.
-func (v *Vetter) Keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error {
-	have, err := v.Rows.Papers(ctx, r.Name, r.Version)
-	if err != nil {
-		return err
-	}
-	for _, s := range have.Signatures {
-		if !slices.Contains(papers.Signatures, s) {
-			papers.Signatures = append(papers.Signatures, s)
-		}
-	}
-	papers.Signatures = papers.Signatures[:min(len(papers.Signatures), maxSignatures)]
-	err = v.Rows.SavePapers(ctx, r.Name, r.Version, papers)
-	v.mu.Lock()
-	clear(v.known)
-	v.kept++
-	v.mu.Unlock()
-	return err
-}
-
 // Approve says what the container of a run may have: at each launch, by the policy as it is now. Errors: CodePermission, with
 // the rules that stand against it.
 func (v *Vetter) Approve(ctx context.Context, run openflow.TaskRecord) (openflow.Confinement, error) {
@@ -320,7 +292,7 @@ type way struct {
 // look finds what is known of a provider, and searches the folder of vulnerabilities again if that has changed. A search goes on
 // when the caller gives up: the next launch finds it done, or waits for the same.
 func (v *Vetter) look(ctx context.Context, r openflow.ProviderRecord) (file, error) {
-	key := known{r.Ref(), r.Digest, r.AddedAt}
+	key := known{r.Ref(), r.Digest, r.Papers, r.AddedAt}
 	v.mu.Lock()
 	if f, ok := v.known[key]; ok && v.fresh() && f.state == v.state {
 		v.mu.Unlock()
@@ -350,7 +322,6 @@ func (v *Vetter) follow(ctx context.Context, r openflow.ProviderRecord, key know
 	defer cancel()
 	v.mu.Lock()
 	f, have := v.known[key]
-	kept := v.kept
 	v.mu.Unlock()
 	f, err := v.examine(ctx, r, f, have)
 	if ctx.Err() != nil {
@@ -359,10 +330,11 @@ func (v *Vetter) follow(ctx context.Context, r openflow.ProviderRecord, key know
 	w.file, w.err = f, err
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if delete(v.ways, key); err == nil && kept == v.kept { // or else these may be older papers
+	if delete(v.ways, key); err == nil {
 		if v.known == nil {
 			v.known = map[known]file{}
 		}
+		maps.DeleteFunc(v.known, func(k known, _ file) bool { return k.ref == key.ref }) // it is that no more
 		v.known[key] = f
 	}
 	close(w.done)
@@ -386,7 +358,7 @@ func (v *Vetter) examine(ctx context.Context, r openflow.ProviderRecord, f file,
 }
 
 func (v *Vetter) read(ctx context.Context, r openflow.ProviderRecord) (file, error) {
-	papers, err := v.Rows.Papers(ctx, r.Name, r.Version)
+	papers, err := v.Rows.Papers(ctx, r)
 	if err != nil {
 		return file{}, err
 	}
@@ -394,10 +366,7 @@ func (v *Vetter) read(ctx context.Context, r openflow.ProviderRecord) (file, err
 	if err != nil {
 		return file{}, err
 	}
-	f := file{papers: papers}
-	if f.wishes, err = wishesOf(components); err != nil {
-		return f, err
-	}
+	f := file{papers: papers, wishes: wishesOf(components)}
 	if len(papers.SBOM) > 0 {
 		f.parts, _, err = sbom.Read(papers.SBOM)
 	}
@@ -467,34 +436,11 @@ func (v *Vetter) search(ctx context.Context, parts []sbom.Part) ([]openflow.Vuln
 	return osv.Folder(v.Policy.Images.Vulnerabilities).Match(ctx, parts)
 }
 
-// wishesOf reads what components wish for, from what they say of themselves: component.wishes.
-//
-// Spec: algorithm-image-signature §5.
-func wishesOf(components []openflow.ComponentRecord) (map[string]openflow.Wishes, error) {
+// wishesOf are what components wish for.
+func wishesOf(components []openflow.ComponentRecord) map[string]openflow.Wishes {
 	all := map[string]openflow.Wishes{}
 	for _, c := range components {
-		var doc struct {
-			Component struct {
-				Wishes *openflow.Wishes `json:"wishes"`
-			} `json:"component"`
-		}
-		if len(c.Description) == 0 {
-			continue
-		}
-		if err := json.Unmarshal(c.Description, &doc); err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "what component %q wishes for cannot be read: %w", openflow.Cut(c.Name, 80), err)
-		}
-		w := doc.Component.Wishes
-		if w == nil {
-			continue
-		}
-		if n := len(w.Capabilities) + len(w.Mounts) + len(w.Networks) + len(w.Environment); n > maxWishes || w.Cores < 0 || w.Memory < 0 || w.Processes < 0 || w.Disk < 0 {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "component %q wishes for more than %d things, or for less than nothing", openflow.Cut(c.Name, 80), maxWishes)
-		}
-		all[c.Name] = *w
+		all[c.Name] = c.Wishes
 	}
-	return all, nil
+	return all
 }
-
-// maxWishes is how many things one component may wish for.
-const maxWishes = 100

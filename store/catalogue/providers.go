@@ -5,8 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 
 	"openflow"
 	"openflow/store/document"
@@ -23,6 +23,7 @@ type providerRow struct {
 	Dialect string `db:"dialect"`
 	AddedBy string `db:"added_by"`
 	AddedAt int64  `db:"added_at"`
+	Papers  string `db:"papers"`
 }
 
 // offerRow is a row of the table component.
@@ -62,6 +63,7 @@ const (
 	setDescription = `update component set description = $4 where name = $1 and provider = $2 and version = $3`
 	setPlace       = `update provider set place = $3, archive = $4 where name = $1 and version = $2`
 	dropOffers     = `delete from component where provider = $1 and version = $2`
+	dropDefaults   = `delete from component_default where provider = $1 and version = $2`
 	dropProvider   = `delete from provider where name = $1 and version = $2`
 )
 
@@ -72,22 +74,25 @@ const openRuns = `select count(*) from task join job on job.job_id = task.job_id
 	where substr(task.provider, 1, length($1)) = $1 and task.party_status in ('waiting', 'running')
 		and job.status in ('ready', 'waiting', 'running')`
 
-// AddProvider records a program or image and its components, which stand as loaded. The same one again changes nothing but where it
-// lies.
+// AddProvider records a program or image, its components, which stand as loaded, and its papers, all or nothing. The same one
+// again changes nothing but where it lies, and its papers are kept beside those that there are.
 // CodeConflict: the name and version are another's, its containers speak another dialect, or it describes itself otherwise.
-func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
+func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord, papers openflow.Papers) error {
 	err := c.write(ctx, func(t *tx) error {
 		have, err := scanProvider(t.one(ctx, selectProvider, p.Name, p.Version))
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return c.putProvider(ctx, t, p, components)
+			return c.putProvider(ctx, t, p, components, papers)
 		case err != nil:
 			return err
 		case have.Kind == p.Kind && have.Digest == p.Digest && have.Dialect == p.Dialect:
 			if err := same(ctx, t, p, components); err != nil {
 				return err
 			}
-			return move(ctx, t, have, p)
+			if err := move(ctx, t, have, p); err != nil {
+				return err
+			}
+			return keepPapers(ctx, t, p, papers)
 		case have.Digest == p.Digest && have.Dialect != p.Dialect:
 			return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with containers that speak %s", have.Ref(), have.Dialect).
 				WithHint("to change that, remove it first: openflow provider remove %s", have.Ref())
@@ -143,7 +148,7 @@ func describedAnew(p openflow.ProviderRef, component string) error {
 }
 
 // SetBuiltIn records the program that the site's machines bring along, in place of the one before, and of a local program that
-// has its name and version. What was unloaded stays so.
+// has its name and version; nothing that was kept of these stays. What was unloaded stays so.
 func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	err := c.write(ctx, func(t *tx) error {
 		have, err := scanProvider(t.one(ctx, selectProvider, p.Name, p.Version))
@@ -170,18 +175,18 @@ func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, c
 			}
 		}
 		for _, gone := range []openflow.ProviderRecord{before, p} {
-			for _, query := range []string{dropOffers, dropProvider} {
-				if _, err := t.exec(ctx, query, gone.Name, gone.Version); err != nil {
-					return err
-				}
+			if _, err := forgetProvider(ctx, t, gone.Ref()); err != nil {
+				return err
 			}
 		}
-		return c.putProvider(ctx, t, p, components)
+		return c.putProvider(ctx, t, p, components, openflow.Papers{})
 	})
 	return classify("record the built-in provider", err)
 }
 
-func (c *Catalogue) putProvider(ctx context.Context, t *tx, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
+func (c *Catalogue) putProvider(
+	ctx context.Context, t *tx, p openflow.ProviderRecord, components []openflow.ComponentRecord, papers openflow.Papers,
+) error {
 	_, err := t.exec(ctx, insertProvider, providerColumns.values(providerRow{
 		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Archive: p.Archive, Dialect: string(p.Dialect), AddedBy: p.AddedBy,
 		AddedAt: orNow(p.AddedAt, c.stamp()),
@@ -197,6 +202,9 @@ func (c *Catalogue) putProvider(ctx context.Context, t *tx, p openflow.ProviderR
 				Since: orNow(o.Standing.Since, c.stamp()), Machine: o.Standing.Machine, Reason: o.Standing.Reason, Description: text,
 			})...)
 		}
+	}
+	if err == nil {
+		err = keepPapers(ctx, t, p, papers)
 	}
 	return err
 }
@@ -215,6 +223,7 @@ func scanProvider(from row) (openflow.ProviderRecord, error) {
 	return openflow.ProviderRecord{
 		Name: r.Name, Version: r.Version, Kind: openflow.ProviderKind(r.Kind), Place: r.Place, Digest: r.Digest,
 		Archive: r.Archive, Dialect: openflow.Dialect(r.Dialect), AddedBy: r.AddedBy, AddedAt: timeOf(r.AddedAt),
+		Papers: r.Papers,
 	}, err
 }
 
@@ -259,31 +268,45 @@ func (c *Catalogue) Components(ctx context.Context, name, version string) ([]ope
 	return list, classify("list the components of provider "+name, err)
 }
 
-// RemoveProvider forgets a provider, its components and the defaults that name it. What it has run keeps its name.
-// CodeConflict: runs that have not ended need it. CodeNotFound: it is not registered.
-func (c *Catalogue) RemoveProvider(ctx context.Context, name, version string) error {
-	ref := openflow.ProviderRef{Name: name, Version: version}
+// RemoveProviders forgets providers, their components, their papers and the defaults that name them: all of them, or none. What
+// they have run keeps their names. CodeConflict: runs that have not ended need one. CodeNotFound: one is not registered.
+func (c *Catalogue) RemoveProviders(ctx context.Context, refs ...openflow.ProviderRef) error {
+	texts := make([]string, len(refs))
+	for i, ref := range refs {
+		texts[i] = ref.String()
+	}
 	err := c.write(ctx, func(t *tx) error {
-		var open int
-		if err := t.one(ctx, openRuns, ref.String()+"@").Scan(&open); err != nil {
-			return err
-		}
-		if open > 0 {
-			return openflow.Errorf(openflow.CodeConflict, "provider %s is in use: runs that have not ended: %d", ref, open).
-				WithHint("end their jobs or wait for them; openflow component unload --provider %s keeps new jobs from it meanwhile", ref)
-		}
-		n, err := t.exec(ctx, dropProvider, name, version)
-		if err == nil && n == 0 {
-			return unknownProvider(name, version)
-		}
-		for _, query := range []string{dropOffers, dropPapers, `delete from component_default where provider = $1 and version = $2`} {
-			if err == nil {
-				_, err = t.exec(ctx, query, name, version)
+		for _, ref := range refs {
+			var open int
+			if err := t.one(ctx, openRuns, ref.String()+"@").Scan(&open); err != nil {
+				return err
+			}
+			if open > 0 {
+				return openflow.Errorf(openflow.CodeConflict, "provider %s is in use: runs that have not ended: %d", ref, open).
+					WithHint("end their jobs or wait for them; openflow component unload --provider %s keeps new jobs from it meanwhile", ref)
+			}
+			known, err := forgetProvider(ctx, t, ref)
+			if err == nil && !known {
+				err = unknownProvider(ref.Name, ref.Version)
+			}
+			if err != nil {
+				return err
 			}
 		}
-		return err
+		return nil
 	})
-	return classify(fmt.Sprintf("remove provider %s", ref), err)
+	return classify("remove provider "+strings.Join(texts, ", "), err)
+}
+
+// forgetProvider removes all that is kept of a provider, and reports whether it was registered.
+func forgetProvider(ctx context.Context, t *tx, ref openflow.ProviderRef) (bool, error) {
+	n, err := t.exec(ctx, dropProvider, ref.Name, ref.Version)
+	for _, query := range []string{dropOffers, dropPapers, dropDefaults} {
+		if err == nil {
+			_, err = t.exec(ctx, query, ref.Name, ref.Version)
+		}
+	}
+	return n > 0, err
 }
 
 // SetDefault says which provider serves a component where the job names none; an empty one takes that back.

@@ -33,7 +33,7 @@ func TestPlacesOfAnImage(t *testing.T) {
 		c, ctx := newCatalogue(t), t.Context()
 		acme, offers := provider("acme", "1")
 		acme.Kind, acme.Place = openflow.ProviderImage, "acme:1"
-		require.NoError(t, c.AddProvider(ctx, acme, offers))
+		require.NoError(t, c.AddProvider(ctx, acme, offers, openflow.Papers{}))
 		for _, step := range []struct{ place, archive, is, has string }{
 			{acme.Digest, "", "acme:1", ""},
 			{"mirror/acme:1", "", "mirror/acme:1", ""},
@@ -42,7 +42,7 @@ func TestPlacesOfAnImage(t *testing.T) {
 			{"/srv/acme.tar", "sha256:b", "/srv/acme.tar", "sha256:b"},
 		} {
 			acme.Place, acme.Archive = step.place, step.archive
-			require.NoError(t, c.AddProvider(ctx, acme, offers))
+			require.NoError(t, c.AddProvider(ctx, acme, offers, openflow.Papers{}))
 			got, err := c.Provider(ctx, "acme", "1")
 			require.NoError(t, err)
 			require.Equal(t, []string{step.is, step.has}, []string{got.Place, got.Archive}, step.place)
@@ -69,7 +69,7 @@ func TestProviders(t *testing.T) { onEngines(t, testProviders) }
 func testProviders(t *testing.T, newCatalogue opener) {
 	c, ctx := newCatalogue(t), t.Context()
 	acme, offers := provider("acme", "1")
-	require.NoError(t, c.AddProvider(ctx, acme, offers))
+	require.NoError(t, c.AddProvider(ctx, acme, offers, openflow.Papers{}))
 	got, err := c.Provider(ctx, "acme", "1")
 	require.NoError(t, err)
 	require.False(t, got.AddedAt.IsZero())
@@ -81,11 +81,11 @@ func testProviders(t *testing.T, newCatalogue opener) {
 	require.Equal(t, openflow.ComponentLoaded, has[0].Standing.State)
 	require.False(t, has[0].Standing.Since.IsZero())
 
-	require.NoError(t, c.AddProvider(ctx, acme, offers), "the same program again")
+	require.NoError(t, c.AddProvider(ctx, acme, offers, openflow.Papers{}), "the same program again")
 	other := slices.Clone(offers)
 	other[1].Description = json.RawMessage(`{"component":{"name":"scale","description":"else"}}`)
 	for _, list := range [][]openflow.ComponentRecord{other, offers[:1], append(slices.Clone(offers), openflow.ComponentRecord{Name: "new"})} {
-		err := c.AddProvider(ctx, acme, list)
+		err := c.AddProvider(ctx, acme, list, openflow.Papers{})
 		requireCode(t, openflow.CodeConflict, err)
 		require.ErrorContains(t, err, "in another way than before")
 		has, err := c.Components(ctx, "acme", "1")
@@ -99,19 +99,19 @@ func testProviders(t *testing.T, newCatalogue opener) {
 	} {
 		other := acme
 		change(&other)
-		requireCode(t, openflow.CodeConflict, c.AddProvider(ctx, other, nil))
+		requireCode(t, openflow.CodeConflict, c.AddProvider(ctx, other, nil, openflow.Papers{}))
 		got, err := c.Provider(ctx, "acme", "1")
 		require.NoError(t, err)
 		require.Equal(t, acme, got, what)
 	}
 	moved := acme
 	moved.Place = "/else"
-	require.NoError(t, c.AddProvider(ctx, moved, offers), "the same content at another place")
+	require.NoError(t, c.AddProvider(ctx, moved, offers, openflow.Papers{}), "the same content at another place")
 	got, err = c.Provider(ctx, "acme", "1")
 	require.NoError(t, err)
 	require.Equal(t, moved, got)
 	next, offers := provider("acme", "2")
-	require.NoError(t, c.AddProvider(ctx, next, offers))
+	require.NoError(t, c.AddProvider(ctx, next, offers, openflow.Papers{}))
 	list, err := c.Providers(ctx)
 	require.NoError(t, err)
 	require.Len(t, list, 2)
@@ -123,7 +123,7 @@ func testProviders(t *testing.T, newCatalogue opener) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]openflow.ProviderRef{"psi": acme.Ref(), "scale": next.Ref()}, defaults)
 	require.NoError(t, c.SetDefault(ctx, "scale", openflow.ProviderRef{}))
-	require.NoError(t, c.RemoveProvider(ctx, "acme", "1"))
+	require.NoError(t, c.RemoveProviders(ctx, openflow.ProviderRef{Name: "acme", Version: "1"}))
 	defaults, err = c.Defaults(ctx)
 	require.NoError(t, err)
 	require.Empty(t, defaults, "a provider that goes is no default")
@@ -140,7 +140,7 @@ func testProviders(t *testing.T, newCatalogue opener) {
 			_, err := c.ChangeComponents(ctx, call)
 			return err
 		},
-		"remove": func() error { return c.RemoveProvider(ctx, "acme", "1") },
+		"remove": func() error { return c.RemoveProviders(ctx, openflow.ProviderRef{Name: "acme", Version: "1"}) },
 	} {
 		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(call()), what)
 	}
@@ -152,7 +152,7 @@ func TestBuiltInProvider(t *testing.T) { onEngines(t, testBuiltInProvider) }
 func testBuiltInProvider(t *testing.T, newCatalogue opener) {
 	c, ctx := newCatalogue(t), t.Context()
 	acme, offers := provider("acme", "1")
-	require.NoError(t, c.AddProvider(ctx, acme, offers))
+	require.NoError(t, c.AddProvider(ctx, acme, offers, openflow.Papers{}))
 	for _, version := range []string{"1", "1", "2"} {
 		own, offers := provider("openflow", version)
 		own.Kind = openflow.ProviderBuiltIn
@@ -173,7 +173,7 @@ func testBuiltInProvider(t *testing.T, newCatalogue opener) {
 	_, err = c.ChangeComponents(ctx, unload(two))
 	require.NoError(t, err)
 	next, more := provider("acme", "2")
-	require.NoError(t, c.AddProvider(ctx, next, more))
+	require.NoError(t, c.AddProvider(ctx, next, more, openflow.Papers{}))
 	own, _ := provider("acme", "2")
 	own.Kind, own.Digest = openflow.ProviderBuiltIn, "sha256:else"
 	require.NoError(t, c.SetBuiltIn(ctx, own, more), "it takes the place of a local program")
@@ -195,20 +195,27 @@ func TestRemoveProviderInUse(t *testing.T) { onEngines(t, testRemoveProviderInUs
 func testRemoveProviderInUse(t *testing.T, newCatalogue opener) {
 	c, ctx := newCatalogue(t), t.Context()
 	own, offers := provider("openflow", "1.0")
-	require.NoError(t, c.AddProvider(ctx, own, offers))
+	require.NoError(t, c.AddProvider(ctx, own, offers, openflow.Papers{}))
 	near, _ := provider("openflow", "1")
-	require.NoError(t, c.AddProvider(ctx, near, nil))
+	require.NoError(t, c.AddProvider(ctx, near, nil, openflow.Papers{}))
 	job, tasks := createJob(t, c, "j", guest) // its tasks run openflow:1.0@docker
-	require.NoError(t, c.RemoveProvider(ctx, "openflow", "1"), "another version is no part of it")
-	err := c.RemoveProvider(ctx, "openflow", "1.0")
+	require.NoError(t, c.RemoveProviders(ctx, openflow.ProviderRef{Name: "openflow", Version: "1"}), "another version is no part of it")
+	err := c.RemoveProviders(ctx, openflow.ProviderRef{Name: "openflow", Version: "1.0"})
 	requireCode(t, openflow.CodeConflict, err)
 	require.ErrorContains(t, err, "not ended: 2")
 	_, err = c.FinishTask(ctx, tasks[0].Key, openflow.TaskEnd{Status: openflow.TaskFailed})
 	require.NoError(t, err)
-	require.ErrorContains(t, c.RemoveProvider(ctx, "openflow", "1.0"), "not ended: 1")
+	require.ErrorContains(t, c.RemoveProviders(ctx, openflow.ProviderRef{Name: "openflow", Version: "1.0"}), "not ended: 1")
+	free, offers := provider("openflow", "0.9")
+	require.NoError(t, c.AddProvider(ctx, free, offers, openflow.Papers{}))
+	requireCode(t, openflow.CodeConflict, c.RemoveProviders(ctx, free.Ref(), own.Ref()))
+	requireCode(t, openflow.CodeNotFound, c.RemoveProviders(ctx, free.Ref(), near.Ref()))
+	has, err := c.Components(ctx, "openflow", "0.9")
+	require.NoError(t, err)
+	require.Equal(t, offers, described(has), "all of them go, or none")
 	_, err = c.UpdateJobStatus(ctx, job.Key(), openflow.JobFailed, "")
 	require.NoError(t, err)
-	require.NoError(t, c.RemoveProvider(ctx, "openflow", "1.0"), "the job has ended, so that its task will not start")
+	require.NoError(t, c.RemoveProviders(ctx, openflow.ProviderRef{Name: "openflow", Version: "1.0"}), "the job has ended, so that its task will not start")
 	rows, _, err := c.TasksWhere(ctx, catalogue.TaskFilter{Job: job.ID})
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
@@ -224,7 +231,7 @@ func TestStandingOfComponents(t *testing.T) { onEngines(t, testStandingOfCompone
 func testStandingOfComponents(t *testing.T, newCatalogue opener) {
 	c, ctx := newCatalogue(t), t.Context()
 	acme, offers := provider("acme", "1")
-	require.NoError(t, c.AddProvider(ctx, acme, offers))
+	require.NoError(t, c.AddProvider(ctx, acme, offers, openflow.Papers{}))
 	states := func() (all []string) {
 		list, err := c.Standings(ctx)
 		require.NoError(t, err)

@@ -22,6 +22,7 @@ type Component struct {
 	Way         openflow.Way         `json:"way,omitzero"`
 	Probes      []ComponentProbe     `json:"probes,omitempty"`
 	Runs        int                  `json:"runs,omitzero"`
+	Wishes      openflow.Wishes      `json:"wishes,omitzero"`
 	Form        string               `json:"form,omitzero"`
 	Warnings    []string             `json:"warnings,omitempty"`
 	Description json.RawMessage      `json:"description,omitempty"`
@@ -98,7 +99,8 @@ func EncodeComponent(c openflow.ComponentRecord) Component {
 		Outputs:    each(c.Outputs, func(a openflow.ComponentArtifact) ComponentArtifact { return ComponentArtifact(a) }),
 		Needs:      each(c.Needs, func(n openflow.ComponentNeed) ComponentNeed { return ComponentNeed(n) }),
 		Probes:     each(c.Probes, func(p openflow.ComponentProbe) ComponentProbe { return ComponentProbe(p) }),
-		Protocols:  EncodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Form: c.Form, Warnings: c.Warnings, Description: c.Description,
+		Protocols:  EncodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Wishes: c.Wishes,
+		Form: c.Form, Warnings: c.Warnings, Description: c.Description,
 	}
 }
 
@@ -111,6 +113,7 @@ func (c Component) Decode() openflow.ComponentRecord {
 		Outputs:    each(c.Outputs, func(a ComponentArtifact) openflow.ComponentArtifact { return openflow.ComponentArtifact(a) }),
 		Needs:      each(c.Needs, func(n ComponentNeed) openflow.ComponentNeed { return openflow.ComponentNeed(n) }),
 		Probes:     each(c.Probes, func(p ComponentProbe) openflow.ComponentProbe { return openflow.ComponentProbe(p) }),
-		Protocols:  DecodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Form: c.Form, Warnings: c.Warnings, Description: c.Description,
+		Protocols:  DecodeProtocols(c.Protocols), Declared: c.Declared, Way: c.Way, Runs: c.Runs, Wishes: c.Wishes,
+		Form: c.Form, Warnings: c.Warnings, Description: c.Description,
 	}
 }

@@ -27,7 +27,6 @@ var readers = map[string]string{
 	"site/registry":          "what programs say of themselves, counted by its own bounds",
 	"site/osv":               "records, counted by openflow.BoundedJSON",
 	"site/sbom":              "lists of parts, counted by openflow.BoundedJSON",
-	"site/vetting":           "this node's own rows",
 	"residence":              "requests of the container's own node, counted by openflow.BoundedJSON",
 	"residence/trial":        "answers of a container, counted by openflow.BoundedJSON",
 	"store/document":         "what this node keeps, and DAGs that have been read before",

@@ -123,7 +123,7 @@ func (r results) table() string {
 // tables is everything, for the terminal and the page.
 func (r results) tables() string {
 	var b strings.Builder
-	if r.Process != nil || r.Docker != nil || r.Adopted > 0 {
+	if r.Process != nil || r.Docker != nil || r.Residents != nil || r.Adopted > 0 {
 		b.WriteString(r.table())
 	}
 	if s := r.Secured; s != nil {

@@ -63,9 +63,6 @@ func measureResidents(ctx context.Context, o options, dir string) (*residents, e
 	}
 	err = staying(ctx, o, dir+"-docker", program, docker.Opener{}, func(n *fleet.Fleet) (err error) {
 		s := nodeSubject{n.Nodes[0].Client()}
-		if r.Own, err = share(ctx, stayingSubject{s, openflow.WayTask}, o.runs); err != nil {
-			return err
-		}
 		if err := warmUp(ctx, stayingSubject{s, openflow.WayResident}); err != nil { // which starts the containers
 			return err
 		}
@@ -74,7 +71,10 @@ func measureResidents(ctx context.Context, o options, dir string) (*residents, e
 			return err
 		}
 		r.Tasks = 2 * (5*2 + o.runs*11)
-		r.Started, err = started(ctx, api, begun)
+		if r.Started, err = started(ctx, api, begun); err != nil {
+			return err
+		}
+		r.Own, err = share(ctx, stayingSubject{s, openflow.WayTask}, min(o.runs, 3))
 		return err
 	})
 	return &r, err

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow/node"
+	"openflow/runtime/driver"
 	"openflow/runtime/process"
 	"openflow/site/trust"
 )
@@ -22,11 +23,17 @@ func (e *Env) WorkerHome(id, machine string) string {
 // its programs among those of the party.
 func (e *Env) StartWorker(t testing.TB, id, machine string, labels ...string) *node.Worker {
 	t.Helper()
+	return e.StartWorkerOf(t, process.Opener{}, id, machine, labels...)
+}
+
+// StartWorkerOf starts one with that runtime.
+func (e *Env) StartWorkerOf(t testing.TB, runtime driver.Opener, id, machine string, labels ...string) *node.Worker {
+	t.Helper()
 	_, token, err := trust.LoadOrCreateWorkerToken(e.Home(id))
 	require.NoError(t, err)
 	home := e.WorkerHome(id, machine)
 	c := node.WorkerConfig{
-		Site: "https://" + e.configs[id].Workers, Token: trust.HandOut(token, e.Key(t, id).Public()), Home: home, Labels: labels, Runtime: process.Opener{}, Dialects: e.configs[id].Dialects,
+		Site: "https://" + e.configs[id].Workers, Token: trust.HandOut(token, e.Key(t, id).Public()), Home: home, Labels: labels, Runtime: runtime, Dialects: e.configs[id].Dialects,
 		Components: e.witness[id].Program, Trusted: e.set.trusted, Cores: 1, Version: "test",
 		Log: slog.New(slog.NewTextHandler(e.log, nil)).With("worker", machine),
 	}

@@ -264,7 +264,7 @@ func TestProvider(t *testing.T) {
 		Name: "acme", Version: "1.0+b", Kind: openflow.ProviderProgram, Place: "/opt/acme", Digest: "sha256:1", Dialect: "toy", AddedBy: "ann",
 		AddedAt: time.UnixMilli(1_700_000_000_000).UTC(),
 	}
-	require.NoError(t, s.rows.AddProvider(t.Context(), want, nil))
+	require.NoError(t, s.rows.AddProvider(t.Context(), want, nil, openflow.Papers{}))
 	got, err := s.client().Provider(t.Context(), "acme", "1.0+b")
 	require.NoError(t, err)
 	require.Equal(t, want, got)

@@ -132,7 +132,8 @@ func (a *api) queryProviders(r *http.Request) (any, error) {
 	return rows, err
 }
 
-// deleteProviders removes those that fit, with their components, and tells whether there was any.
+// deleteProviders removes those that fit, with their components, and tells whether there was any. If one of them cannot be
+// removed, none is.
 func (a *api) deleteProviders(r *http.Request) (any, error) {
 	var q providerQuery
 	if err := reply.Decode(r, &q); err != nil {
@@ -145,10 +146,10 @@ func (a *api) deleteProviders(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.Providers.RemoveAll(r.Context(), list, a.Who(r)); err != nil {
+		return nil, err
+	}
 	for _, p := range list {
-		if _, err := a.Providers.Remove(r.Context(), p.Ref().String(), a.Who(r)); err != nil {
-			return nil, err
-		}
 		if err := a.Audit(r, "provider", p.Ref().String()+" "+p.Digest); err != nil {
 			return nil, err
 		}

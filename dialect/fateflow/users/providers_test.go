@@ -187,6 +187,15 @@ func TestProvidersOfFATE(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{"provider/register": 3, "component/unload": 1, "component/load": 1}, said)
 
+	// Of several that fit, all go or none.
+	job := openflow.JobRecord{ID: "1", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, Scheduler: "9999", Status: openflow.JobRunning, DAG: &openflow.DAG{}}
+	require.NoError(t, rows.CreateJob(t.Context(), job, []openflow.TaskRecord{{
+		Key:       openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "psi_0", Party: job.Party},
+		Component: "psi", Provider: "acme:2@docker", Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting,
+	}}))
+	require.NotZero(t, call("POST", "/v2/provider/delete", `{"name":"acme"}`, nil).Code)
+	require.Equal(t, []string{"acme:1@docker", "acme:2@docker"}, query("?name=acme"))
+
 	var gone bool
 	call("POST", "/v2/provider/delete", `{"name":"acme","version":"1"}`, &gone)
 	require.True(t, gone)

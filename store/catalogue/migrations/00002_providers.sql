@@ -4,6 +4,7 @@
 alter table task add column protocol text not null default ''; -- name@version
 
 alter table provider add column archive text not null default ''; -- digest of the file that an image is loaded from
+alter table provider add column papers  text not null default ''; -- digest of its row of provider_papers, less the key
 
 -- How each component stands. The column machine names the one that has found why it fails.
 alter table component add column state text not null default 'LOADED';
@@ -20,10 +21,11 @@ update component set description = '{"description":' || description || '}', sinc
 );
 alter table provider drop column enabled;
 
--- Who vouches for a provider, and what it is made of.
+-- Who vouches for a provider, and what it is made of. The papers are of that content only, whatever has the name later.
 create table provider_papers (
   name       text not null,
   version    text not null,
+  digest     text not null,
   signatures text not null, -- JSON
   sbom       text not null, -- CycloneDX, JSON
   origin     text not null, -- of the SBOM
