@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"testing"
 	"time"
 
@@ -73,7 +75,10 @@ func TestRunAgainAlone(t *testing.T) {
 			opened, err := fake.Opener{Containers: p.runtime}.Open(t.Context(), driver.Options{Node: "node"})
 			require.NoError(t, err)
 			h, err := resident.Over(opened, resident.Options{
-				Node: "node", Folder: t.TempDir(), HTTP: httpclient.New(httpclient.Options{}), Log: slog.New(slog.DiscardHandler),
+				Node: "node", Folder: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+				HTTP: func(meet func(context.Context, net.Conn) error) *http.Client {
+					return httpclient.New(httpclient.Options{Meet: meet})
+				},
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, h.Close()) })

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +108,11 @@ func residency(component string) driver.Residency {
 	}
 }
 
+// calls are those of a node.
+func calls(meet func(context.Context, net.Conn) error) *http.Client {
+	return httpclient.New(httpclient.Options{Meet: meet})
+}
+
 func open(t *testing.T, o fake.Opener, with resident.Options) *resident.Host {
 	t.Helper()
 	opened, err := o.Open(t.Context(), driver.Options{Node: "node"})
@@ -113,7 +120,7 @@ func open(t *testing.T, o fake.Opener, with resident.Options) *resident.Host {
 	if with.Folder == "" {
 		with.Folder = t.TempDir()
 	}
-	with.Node, with.Log, with.HTTP = "node", slog.New(slog.DiscardHandler), httpclient.New(httpclient.Options{})
+	with.Node, with.Log, with.HTTP = "node", slog.New(slog.DiscardHandler), calls
 	if with.Times == (resident.Times{}) {
 		with.Times = quick()
 	}

@@ -15,7 +15,6 @@ package resident
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -32,9 +31,8 @@ type Options struct {
 	Serves func(ctx context.Context, component string, of openflow.ProviderRef) bool
 	// Changed is told that a component has a container that serves, or no longer, and is told it again and again; nil: nobody is.
 	Changed func(ctx context.Context, component string, of openflow.ProviderRef, serving bool)
-	// HTTP makes the calls. It follows no redirection and knows no proxy: what a container is told is for nobody else.
-	HTTP *http.Client
-	Log  *slog.Logger
+	HTTP    Client // of the calls
+	Log     *slog.Logger
 
 	Times Times // zero values: the usual ones
 }
@@ -88,7 +86,7 @@ var _ driver.Host = (*Host)(nil)
 func Over(host driver.Host, o Options) (*Host, error) {
 	o.Times = o.Times.withDefaults()
 	h := &Host{
-		Host: host, options: o, folder: folder{o.Folder}, caller: caller{o.HTTP},
+		Host: host, options: o, folder: folder{o.Folder}, caller: caller{make: o.HTTP},
 		pursued: map[string]bool{}, kept: map[string]*keeping{}, rests: map[string]time.Time{},
 		news: make(chan struct{}), looks: make(chan struct{}, 1),
 	}
@@ -122,7 +120,7 @@ func (h *Host) Close() error {
 	h.mu.Unlock()
 	h.end()
 	h.beside.Wait()
-	h.caller.http.CloseIdleConnections()
+	h.caller.leave("")
 	return h.Host.Close()
 }
 

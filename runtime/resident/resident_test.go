@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -485,6 +486,118 @@ func TestStopThatIsNotObeyed(t *testing.T) {
 	require.Equal(t, 137, st.ExitCode)
 	require.False(t, st.Interrupted, "its end was asked for")
 	require.True(t, s.wait("two").Interrupted)
+}
+
+// stranger answers every call as a container would that takes every run, and has no secret.
+type stranger struct {
+	mu    sync.Mutex
+	heard []string
+}
+
+func (o *stranger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, _ := io.ReadAll(r.Body)
+	o.mu.Lock()
+	o.heard = append(o.heard, r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization")+string(text))
+	o.mu.Unlock()
+	if r.Method == http.MethodPut {
+		w.WriteHeader(http.StatusCreated)
+		return
+	}
+	answer := `{"id":"ID","state":"ended","exit_code":0,"started":1,"finished":2,"proof":"00"}`
+	answer = strings.ReplaceAll(answer, "ID", strings.TrimPrefix(r.URL.Path, "/v1/runs/"))
+	_, _ = io.WriteString(w, answer)
+}
+
+// learned are the calls that have told it something: all but the question whether it can prove who it is.
+func (o *stranger) learned() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(o.heard), func(call string) bool { return call == "GET /v1/proof " })
+}
+
+// at has it listen at an address.
+func (o *stranger) at(t *testing.T, address string) string {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	server := &http.Server{Handler: o, ReadHeaderTimeout: patience}
+	go func() { _ = server.Serve(listener) }() // it ends with Close
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	return listener.Addr().String()
+}
+
+// reach is where a resident container is called.
+func (s *site) reach(name string) string {
+	s.t.Helper()
+	opened, err := fake.Opener{Containers: s.containers}.Open(s.t.Context(), driver.Options{Node: "node"})
+	require.NoError(s.t, err)
+	at, err := opened.(driver.Residence).Reach(s.t.Context(), name, resident.Port)
+	require.NoError(s.t, err)
+	return at
+}
+
+// unwatched are times in which no look finds out what has become of a container.
+func unwatched() resident.Times {
+	times := quick()
+	times.Live, times.Look = time.Hour, time.Hour
+	return times
+}
+
+// The address of a container that has ended is another's at once, and its end is told late. Nothing is told at that address.
+func TestAddressOfAnEndedContainer(t *testing.T) {
+	s := newSite(t, unwatched(), func(driver.Spec) fake.Plan { return fake.Plan{Late: t.Context().Done()} })
+	of := residency("psi")
+	s.begin("zero", "0", of)
+	s.wait("zero")
+	name := s.serving()[0]
+	at := s.reach(name)
+	s.containers.Kill(name)
+	require.Eventually(t, func() bool {
+		st, err := s.containers.Reopen().Inspect(t.Context(), name)
+		require.NoError(t, err)
+		return st.State == driver.StateExited
+	}, patience, time.Millisecond)
+	var next stranger
+	next.at(t, at)
+	s.begin("one", "0", of)
+	require.Zero(t, s.wait("one").ExitCode)
+	require.Contains(t, s.log("one"), "alone: true", "it was offered to nobody")
+	require.Empty(t, next.learned())
+	s.begin("two", "0", of)
+	require.Zero(t, s.wait("two").ExitCode)
+	require.Contains(t, s.log("two"), "alone: false", "by the next container")
+}
+
+// What answers at the address that the runtime tells, and does not have the container's secret, is told neither that nor a run.
+func TestWhoProvesNothingIsToldNothing(t *testing.T) {
+	s := newSite(t, unwatched(), nil)
+	of := residency("psi")
+	s.begin("one", "hold", of)
+	s.log("one")
+	var next stranger
+	s.containers.Lead(s.serving()[0], next.at(t, "127.0.0.1:0"))
+	s.begin("two", "0", of)
+	require.Zero(t, s.wait("two").ExitCode)
+	require.Contains(t, s.log("two"), "alone: true", "it was offered to nobody")
+	require.True(t, s.wait("one").Interrupted)
+	require.Empty(t, next.learned())
+}
+
+// A container that has got another address, as after a restart of its daemon, is called there.
+func TestContainersThatMove(t *testing.T) {
+	s := newSite(t, quick(), nil)
+	of := residency("psi")
+	s.begin("one", "hold", of)
+	s.log("one")
+	before := s.serving()
+	require.NoError(t, s.containers.Move(before[0]))
+	s.begin("two", "3", of)
+	require.Equal(t, 3, s.wait("two").ExitCode)
+	require.Contains(t, s.log("two"), "alone: false")
+	require.NoError(t, s.Stop(t.Context(), "one", patience))
+	st := s.wait("one")
+	require.Equal(t, 143, st.ExitCode)
+	require.False(t, st.Interrupted)
+	require.Equal(t, before, s.serving())
 }
 
 // A run that was removed here, and is still there, is ended and forgotten.

@@ -235,7 +235,7 @@ func (h *Host) Stop(ctx context.Context, name string, grace time.Duration) error
 
 // ask asks the container of a run to end it, and tells whether it has heard.
 func (h *Host) ask(ctx context.Context, r run, grace time.Duration) bool {
-	to, err := h.lineTo(ctx, r.Container)
+	to, err := h.lineOf(ctx, r.Container)
 	if err != nil {
 		return false
 	}
@@ -243,23 +243,16 @@ func (h *Host) ask(ctx context.Context, r run, grace time.Duration) bool {
 	return err == nil && heard
 }
 
-// lineTo is where a container is called that runs.
-func (h *Host) lineTo(ctx context.Context, name string) (line, error) {
+// lineOf is where a container is called that runs. Errors: also CodeNotFound (there is no such container).
+func (h *Host) lineOf(ctx context.Context, name string) (line, error) {
 	if h.reach == nil {
 		return line{}, driver.NotFound(name)
 	}
-	h.mu.Lock()
-	if k := h.kept[name]; k != nil && k.up {
-		defer h.mu.Unlock()
-		return k.line, nil
-	}
-	h.mu.Unlock()
 	c, known, err := h.folder.container(name)
 	if err != nil || !known {
 		return line{}, errors.Join(err, driver.NotFound(name))
 	}
-	address, err := h.reach.Reach(ctx, name, Port)
-	return line{address, c.Key}, err
+	return h.lineTo(ctx, c)
 }
 
 // Remove implements driver.Runtime. The container forgets the run in its own time.
@@ -278,7 +271,7 @@ func (h *Host) Remove(ctx context.Context, name string) error {
 	}
 	if r.Offered {
 		h.begin(func(ctx context.Context) {
-			if to, err := h.lineTo(ctx, r.Container); err == nil {
+			if to, err := h.lineOf(ctx, r.Container); err == nil {
 				_ = h.caller.forget(ctx, to, r.id()) // the next look finds what it still has
 			}
 		})
@@ -300,7 +293,7 @@ func (h *Host) Logs(ctx context.Context, name string, stdout, stderr io.Writer) 
 	}
 	limited, cancel := context.WithTimeout(ctx, logsWithin)
 	defer cancel()
-	to, err := h.lineTo(limited, r.Container)
+	to, err := h.lineOf(limited, r.Container)
 	if err == nil {
 		err = h.caller.log(limited, to, r.id(), "stdout", stdout)
 	}

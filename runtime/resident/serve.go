@@ -3,6 +3,7 @@ package resident
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"openflow"
@@ -43,15 +44,16 @@ func (h *Host) serve(ctx context.Context, name string) {
 		if err == nil {
 			err = h.step(ctx, r)
 		}
+		var of fault
 		switch {
-		case err == nil:
-			trouble = time.Time{}
 		case ctx.Err() != nil:
+		case !errors.As(err, &of):
+			trouble = time.Time{}
 		case trouble.IsZero():
 			trouble = time.Now()
 		case time.Since(trouble) > h.options.Times.Trust:
 			h.options.Log.WarnContext(ctx, "a run in a resident container does not go on", "run", name, "container", r.Container, "err", err)
-			if c, known, e := h.folder.container(r.Container); e == nil && known && !r.Alone {
+			if c, known, e := h.folder.container(r.Container); e == nil && known {
 				h.condemn(ctx, c, "it does not do what it is told: "+openflow.Heard(err.Error()))
 			}
 			trouble = time.Time{}
@@ -83,15 +85,25 @@ func (h *Host) step(ctx context.Context, r run) error {
 		h.settle(r, ended{ExitCode: exitTerminated, Finished: time.Now()})
 		return nil
 	}
-	to, err := h.up(ctx, c)
+	ready, err := h.up(ctx, c)
 	if err != nil {
 		return err
 	}
-	if to == (line{}) {
+	if !ready {
 		pause(ctx, readyEvery) // what becomes of the run is being written down
 		return nil
 	}
-	if !r.Delivered {
+	to, err := h.lineTo(ctx, c)
+	switch code := openflow.CodeOf(err); {
+	case code == openflow.CodeNotFound || code == openflow.CodeConflict:
+		if why := over(h.Host.Inspect(ctx, c.Name)); why != "" {
+			h.condemn(ctx, c, why)
+			return nil
+		}
+		return fault{err}
+	case err != nil:
+		return err
+	case !r.Delivered:
 		return h.deliver(ctx, r, to)
 	}
 	return h.follow(ctx, r, to)
@@ -122,16 +134,20 @@ func (r *run) interrupt(why string) bool {
 	return true
 }
 
-// deliver tells a container of a run. One that wants it not gives it back.
+// deliver tells a container of a run. One that wants it not gives it back. Before that is written down, the container is called
+// once: a connection that does not lead to it is offered nothing.
 func (h *Host) deliver(ctx context.Context, r run, to line) error {
 	if !r.Offered {
+		if _, err := h.caller.ready(ctx, to); err != nil {
+			return fault{err}
+		}
 		if err := h.change(r, func(now *run) bool { now.Offered = true; return now.Ended == nil }); err != nil {
 			return err
 		}
 	}
 	taken, err := h.caller.put(ctx, to, r.id(), environment(r.Spec.Env))
 	if err != nil {
-		return err
+		return fault{err}
 	}
 	return h.change(r, func(now *run) bool {
 		switch {
@@ -155,7 +171,7 @@ func (h *Host) follow(ctx context.Context, r run, to line) error {
 	s, known, err := h.caller.ask(ctx, to, r.id())
 	switch {
 	case err != nil:
-		return err
+		return fault{err}
 	case !known:
 		h.settle(r, ended{ExitCode: exitKilled, Interrupted: true, Reason: "the resident container has forgotten the run", Finished: time.Now()})
 	case s.State == residence.Ended && !r.Stopped && (*s.ExitCode == exitTerminated || *s.ExitCode == exitKilled):
@@ -178,10 +194,10 @@ func (h *Host) unasked(ctx context.Context, r run, to line, s said) error {
 	pause(ctx, again)
 	ready, err := h.caller.ready(ctx, to)
 	if err != nil {
-		return err
+		return fault{err}
 	}
 	if !ready {
-		return openflow.Errorf(openflow.CodeUnavailable, "the resident container ends")
+		return fault{openflow.Errorf(openflow.CodeUnavailable, "the resident container ends")}
 	}
 	h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
 	return nil
