@@ -93,6 +93,11 @@ func TestRunAgainAlone(t *testing.T) {
 			require.Equal(t, tc.code, got.Cause.Code)
 			require.Equal(t, tc.alone, alone)
 			require.Equal(t, tc.want, p.store.recorded().Status)
+			require.Eventually(t, func() bool { // it is removed beside
+				left, err := h.List(t.Context(), nil)
+				require.NoError(t, err)
+				return len(left) == 0 || name == meanwhile // then the sweeper does it
+			}, time.Minute, time.Millisecond)
 			if tc.code == openflow.CodeUnavailable {
 				require.Contains(t, got.Error, "served it beside other runs")
 			}
