@@ -126,6 +126,12 @@ func (r *Runtime) Stop(ctx context.Context, name string, grace time.Duration) er
 		}
 		return err
 	}
+	if c.plan.Unstoppable != nil {
+		if err := c.plan.Unstoppable(); err != nil {
+			m.mu.Unlock()
+			return err
+		}
+	}
 	c.term()
 	ended := c.changed // the only change that a running container can see is its end
 	m.mu.Unlock()

@@ -373,9 +373,16 @@ func faultOf(err error) error {
 	return fault{err}
 }
 
-// condemn ends a container and tells its runs. Nothing of it stays.
+// condemn ends a container, and then tells its runs: one that is told that it has ended may begin anew elsewhere at once. Nothing of
+// it stays. What does not succeed is tried again at the next look, and the runs wait for that.
 func (h *Host) condemn(ctx context.Context, c container, why string) {
-	h.down(c.Name)
+	if err := h.abolish(ctx, c, why); err != nil && ctx.Err() == nil {
+		h.options.Log.WarnContext(ctx, "a resident container was not removed; the next look tries again", "container", c.Name, "err", err)
+	}
+	h.rerun()
+}
+
+func (h *Host) abolish(ctx context.Context, c container, why string) error {
 	there := false
 	err := h.folder.locked(func() error {
 		now, known, err := h.folder.container(c.Name)
@@ -384,21 +391,25 @@ func (h *Host) condemn(ctx context.Context, c container, why string) {
 		}
 		if now.Condemned == "" {
 			now.Condemned = why
-			if err := h.folder.keepContainer(now); err != nil {
-				return err
-			}
+			err = h.folder.keepContainer(now)
 		}
-		return h.interruptAll(c.Name, now.Condemned)
+		why = now.Condemned
+		return err
 	})
+	if err != nil || !there {
+		return err
+	}
+	h.down(c.Name)
+	h.options.Log.InfoContext(ctx, "a resident container is removed", "container", c.Name, "component", c.Residency.shown(), "why", why)
+	if err := h.Host.Stop(ctx, c.Name, 0); err != nil {
+		return err
+	}
+	err = h.folder.locked(func() error { return h.interruptAll(c.Name, why) })
 	h.tell()
-	if err == nil && there {
-		h.options.Log.InfoContext(ctx, "a resident container is removed", "container", c.Name, "component", c.Residency.shown(), "why", why)
-		err = h.remove(ctx, c, 0)
+	if err != nil {
+		return err
 	}
-	if err != nil && ctx.Err() == nil {
-		h.options.Log.WarnContext(ctx, "a resident container was not removed; the next look tries again", "container", c.Name, "err", err)
-	}
-	h.rerun()
+	return h.remove(ctx, c, 0)
 }
 
 // down notes that a container serves no longer.
@@ -410,7 +421,7 @@ func (h *Host) down(name string) {
 	}
 }
 
-// interruptAll tells the runs of a container that it ends. It is called with the records locked.
+// interruptAll tells the runs of a container that it has ended. It is called with the records locked.
 func (h *Host) interruptAll(name, why string) error {
 	records, err := h.folder.runs()
 	for _, r := range records {

@@ -7,9 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -598,6 +601,73 @@ func TestContainersThatMove(t *testing.T) {
 	require.Equal(t, 143, st.ExitCode)
 	require.False(t, st.Interrupted)
 	require.Equal(t, before, s.serving())
+}
+
+// A run that is said to have ended begins anew elsewhere, so its container has ended before: whatever has condemned that, and also
+// where the runtime does not end it at once.
+func TestNoRunIsTwice(t *testing.T) {
+	for name, tc := range map[string]struct {
+		what   string
+		answer http.HandlerFunc
+		ends   func(*site) error // what condemns the container; nil: it does so itself
+	}{
+		"not live":      {"GET /v1/live", code(500), nil},
+		"forgets a run": {"GET /v1/runs/", code(404), nil},
+		"lies of a run": {"GET /v1/runs/", code(204), nil},
+		"is replaced":   {"GET /none", nil, func(s *site) error { return s.Replace(s.t.Context(), s.serving()[0], "it ails") }},
+		"does not obey": {"POST /v1/runs/", code(202), func(s *site) error {
+			s.begin("two", "hold", residency("psi"))
+			return s.Stop(s.t.Context(), "two", 0)
+		}},
+		"its record is lost": {"GET /none", nil, func(s *site) error {
+			return os.Remove(filepath.Join(s.folder, "containers", s.serving()[0]+".json"))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			times := quick()
+			times.Obey = 10 * time.Millisecond
+			asked := make(chan struct{}, 100)
+			var down atomic.Bool
+			down.Store(true)
+			s := newSite(t, times, func(spec driver.Spec) fake.Plan {
+				plan := answering(tc.what, tc.answer)(spec)
+				plan.Unstoppable = func() error {
+					if !down.Load() {
+						return nil
+					}
+					select {
+					case asked <- struct{}{}:
+					default:
+					}
+					return openflow.Errorf(openflow.CodeUnavailable, "the runtime is restarted")
+				}
+				return plan
+			})
+			s.begin("one", "hold", residency("psi"))
+			require.Eventually(t, func() bool { return len(s.serving()) == 1 }, patience, time.Millisecond)
+			ended := make(chan error, 1)
+			if tc.ends != nil {
+				s.log("one")
+				go func() { ended <- tc.ends(s) }()
+			} else {
+				ended <- nil
+			}
+			for range 2 { // it was tried, and what follows was done
+				select {
+				case <-asked:
+				case <-time.After(patience):
+					t.Fatal("nobody ends the container")
+				}
+			}
+			st, err := s.Inspect(t.Context(), "one")
+			require.NoError(t, err)
+			require.Equal(t, driver.StateRunning, st.State, "its container runs, and it may")
+			down.Store(false)
+			require.True(t, s.wait("one").Interrupted)
+			require.NoError(t, <-ended)
+		})
+	}
 }
 
 // A run that was removed here, and is still there, is ended and forgotten.

@@ -1,7 +1,6 @@
 package resident
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -78,8 +77,15 @@ func (h *Host) step(ctx context.Context, r run) error {
 	if err != nil {
 		return err
 	}
-	if !known || c.Condemned != "" {
-		return h.interrupt(r, cmp.Or(c.Condemned, "the resident container is gone"))
+	if !known { // its record may be gone alone
+		if err := h.Host.Stop(ctx, r.Container, 0); err != nil {
+			return err
+		}
+		return h.interrupt(r, "the resident container is gone")
+	}
+	if c.Condemned != "" {
+		pause(ctx, readyEvery) // it is being ended
+		return nil
 	}
 	if r.Stopped && !r.Offered {
 		h.settle(r, ended{ExitCode: exitTerminated, Finished: time.Now()})
@@ -106,7 +112,7 @@ func (h *Host) step(ctx context.Context, r run) error {
 	case !r.Delivered:
 		return h.deliver(ctx, r, to)
 	}
-	return h.follow(ctx, r, to)
+	return h.follow(ctx, r, c, to)
 }
 
 // The exit codes of a run that was ended, and of one that could not be run, as a shell and Docker report them.
@@ -165,15 +171,15 @@ func (h *Host) deliver(ctx context.Context, r run, to line) error {
 	})
 }
 
-// follow asks for the end of a run until there is one.
-func (h *Host) follow(ctx context.Context, r run, to line) error {
+// follow asks for the end of a run until there is one. A container that has forgotten a run, which has to stay, may have it still.
+func (h *Host) follow(ctx context.Context, r run, c container, to line) error {
 	begun := time.Now()
 	s, known, err := h.caller.ask(ctx, to, r.id())
 	switch {
 	case err != nil:
 		return fault{err}
 	case !known:
-		h.settle(r, ended{ExitCode: exitKilled, Interrupted: true, Reason: "the resident container has forgotten the run", Finished: time.Now()})
+		h.condemn(ctx, c, "the resident container has forgotten a run")
 	case s.State == residence.Ended && !r.Stopped && (*s.ExitCode == exitTerminated || *s.ExitCode == exitKilled):
 		return h.unasked(ctx, r, to, s)
 	case s.State == residence.Ended:
