@@ -31,6 +31,11 @@ func (r *Runtime) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, 
 	if err := m.fault("ensure", spec.Name, plan.EnsureErr); err != nil {
 		return driver.Status{}, err
 	}
+	if plan.Unmakeable != nil {
+		if err := plan.Unmakeable(); err != nil {
+			return driver.Status{}, err
+		}
+	}
 	spec = clone(spec)
 	c := &container{
 		node: r.node, spec: spec, plan: plan, changed: make(chan struct{}), killed: make(chan struct{}),

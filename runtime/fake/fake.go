@@ -40,6 +40,8 @@ type Plan struct {
 	// These errors are returned by the first call of their method for the name; the call has no effect, and the next
 	// one works.
 	EnsureErr, StartErr, WaitErr, LogsErr, RemoveErr error
+	// Unmakeable has every Ensure of one that there is not fail with this error, as long as it returns one; nil: none does.
+	Unmakeable func() error
 	// Unstoppable has every Stop fail with this error and without effect, as long as it returns one; nil: none does.
 	Unstoppable func() error
 	// LoseReplies makes the first Ensure, Start, Stop and Remove take effect and report CodeUnavailable all the same.

@@ -44,6 +44,8 @@ type site struct {
 	mu     sync.Mutex
 	states []string // that were told
 	closed bool     // the component takes no jobs
+
+	unmakeable func() error // of containers of a run's own
 }
 
 // newSite makes one; plan is asked first for resident containers, and may be nil.
@@ -56,7 +58,13 @@ func newSite(t *testing.T, times resident.Times, container func(driver.Spec) fak
 			}
 			return fake.Plan{}
 		}
-		return fake.Plan{Run: func(ctx context.Context, spec driver.Spec, stdout, _ io.Writer) int {
+		var unmakeable func() error
+		if isAlone(spec) {
+			s.mu.Lock()
+			unmakeable = s.unmakeable
+			s.mu.Unlock()
+		}
+		return fake.Plan{Unmakeable: unmakeable, Run: func(ctx context.Context, spec driver.Spec, stdout, _ io.Writer) int {
 			_, _ = fmt.Fprintln(stdout, "alone:", isAlone(spec), strings.Join(spec.Env, " "))
 			var code int
 			if slices.Contains(spec.Env, "DO=hold") {
@@ -183,6 +191,52 @@ func TestContainerThatEndsIsReplaced(t *testing.T) {
 	s.begin("three", "0", of)
 	require.Zero(t, s.wait("three").ExitCode)
 	require.NotEqual(t, []string{before}, s.serving())
+}
+
+// A run that no container takes, and that gets none of its own now, can be ended all the same. What can never be made says why.
+func TestRunsThatCannotBeAlone(t *testing.T) {
+	var tried atomic.Bool
+	unready := func(code openflow.Code) *site {
+		tried.Store(false)
+		times := quick()
+		times.Ready = 50 * time.Millisecond
+		s := newSite(t, times, answering("GET /v1/ready", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+		s.unmakeable = func() error {
+			tried.Store(true)
+			return openflow.Errorf(code, "there is no room")
+		}
+		s.begin("one", "0", residency("psi"))
+		return s
+	}
+	for _, code := range []openflow.Code{openflow.CodeUnavailable, openflow.CodeExhausted, openflow.CodeDeadline, openflow.CodeInternal} {
+		t.Run(string(code), func(t *testing.T) {
+			s := unready(code)
+			require.Eventually(t, tried.Load, patience, time.Millisecond)
+			st, err := s.Inspect(t.Context(), "one")
+			require.NoError(t, err)
+			require.Equal(t, driver.StateRunning, st.State, "there may be room later")
+			limited, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			require.NoError(t, s.Stop(limited, "one", 0))
+			st = s.wait("one")
+			require.Equal(t, 143, st.ExitCode)
+			require.False(t, st.Interrupted, "its end was asked for")
+			require.NoError(t, s.Remove(t.Context(), "one"))
+			list, err := s.List(t.Context(), nil)
+			require.NoError(t, err)
+			require.Empty(t, list)
+		})
+	}
+	for _, code := range []openflow.Code{
+		openflow.CodeInvalid, openflow.CodeNotFound, openflow.CodePermission, openflow.CodeRejected, openflow.CodeConflict, openflow.CodeUnimplemented,
+	} {
+		t.Run(string(code), func(t *testing.T) {
+			st := unready(code).wait("one")
+			require.Equal(t, 127, st.ExitCode)
+			require.False(t, st.Interrupted)
+			require.Contains(t, st.Reason, "there is no room")
+		})
+	}
 }
 
 // What ends with its container may run again under its name, in a container of its own, which the next attempt finds.

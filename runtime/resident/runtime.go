@@ -116,28 +116,40 @@ func (h *Host) Start(ctx context.Context, name string) error {
 	return h.separate(ctx, r)
 }
 
-// separate gives a run a container of its own, which takes its name. The record goes then.
+// separate gives a run a container of its own, which takes its name. The record goes then. One that is to end, or has, gets none.
 func (h *Host) separate(ctx context.Context, r run) error {
 	now, known, err := h.folder.run(r.Spec.Name)
 	if err != nil {
 		return err
 	}
-	if known && now.Token == r.Token && now.Ended == nil {
+	if known && now.Token == r.Token {
+		if !now.wanted() {
+			return nil
+		}
 		if _, err := h.Host.Ensure(ctx, now.Spec.decode()); err != nil {
 			return err
 		}
-		if err := h.drop(now); err != nil {
+		if err := h.dropIf(now, run.wanted); err != nil {
 			return err
+		}
+		if _, known, err := h.folder.run(r.Spec.Name); err != nil || known { // it was stopped meanwhile
+			return errors.Join(err, h.Host.Remove(ctx, r.Spec.Name))
 		}
 	}
 	return h.Host.Start(ctx, r.Spec.Name)
 }
 
+// wanted reports whether nobody has ended a run yet, or wants that.
+func (r run) wanted() bool { return r.Ended == nil && !r.Stopped }
+
 // drop forgets the record of a run.
-func (h *Host) drop(r run) error {
+func (h *Host) drop(r run) error { return h.dropIf(r, func(run) bool { return true }) }
+
+// dropIf forgets the record of a run, if that is so by now.
+func (h *Host) dropIf(r run, holds func(run) bool) error {
 	err := h.folder.locked(func() error {
 		now, known, err := h.folder.run(r.Spec.Name)
-		if err != nil || !known || now.Token != r.Token {
+		if err != nil || !known || now.Token != r.Token || !holds(now) {
 			return err
 		}
 		if err := h.used(now.Container); err != nil {

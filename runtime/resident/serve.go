@@ -65,10 +65,19 @@ func (h *Host) serve(ctx context.Context, name string) {
 
 // step is the next thing to do with a run that was started.
 func (h *Host) step(ctx context.Context, r run) error {
+	if r.Stopped && !r.Offered {
+		if r.Alone { // one of its own may be made already
+			if err := h.Host.Remove(ctx, r.Spec.Name); err != nil {
+				return err
+			}
+		}
+		h.settle(r, ended{ExitCode: exitTerminated, Finished: time.Now()})
+		return nil
+	}
 	if r.Alone {
 		err := h.separate(ctx, r)
-		if code := openflow.CodeOf(err); code == openflow.CodeInvalid || code == openflow.CodeNotFound {
-			h.settle(r, ended{ExitCode: cannotRun, Reason: err.Error(), Finished: time.Now()})
+		if err != nil && ctx.Err() == nil && !openflow.CodeOf(err).Retryable() {
+			h.settle(r, ended{ExitCode: cannotRun, Reason: openflow.Heard(err.Error()), Finished: time.Now()})
 			return nil
 		}
 		return err
@@ -85,10 +94,6 @@ func (h *Host) step(ctx context.Context, r run) error {
 	}
 	if c.Condemned != "" {
 		pause(ctx, readyEvery) // it is being ended
-		return nil
-	}
-	if r.Stopped && !r.Offered {
-		h.settle(r, ended{ExitCode: exitTerminated, Finished: time.Now()})
 		return nil
 	}
 	ready, err := h.up(ctx, c)
@@ -131,7 +136,10 @@ func (r *run) interrupt(why string) bool {
 	switch {
 	case r.Ended != nil:
 		return false
-	case r.Stopped || r.Offered:
+	case r.Stopped && !r.Offered: // it has never run
+		r.Ended = &ended{ExitCode: exitTerminated, Finished: time.Now()}
+		r.Spec.Env = nil
+	case r.Offered:
 		r.Ended = &ended{ExitCode: exitKilled, Interrupted: !r.Stopped, Reason: why, Finished: time.Now()}
 		r.Spec.Env = nil
 	default:
