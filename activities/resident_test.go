@@ -82,6 +82,8 @@ func TestRunAgainAlone(t *testing.T) {
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, h.Close()) })
+			_, err = h.Confine(t.Context(), 1)
+			require.NoError(t, err)
 			var suite testsuite.WorkflowTestSuite
 			suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 			env := suite.NewTestActivityEnvironment()

@@ -113,7 +113,16 @@ func calls(meet func(context.Context, net.Conn) error) *http.Client {
 	return httpclient.New(httpclient.Options{Meet: meet})
 }
 
+// open opens a host that looks after its containers.
 func open(t *testing.T, o fake.Opener, with resident.Options) *resident.Host {
+	t.Helper()
+	h := unconfined(t, o, with)
+	_, err := h.Confine(t.Context(), 1)
+	require.NoError(t, err)
+	return h
+}
+
+func unconfined(t *testing.T, o fake.Opener, with resident.Options) *resident.Host {
 	t.Helper()
 	opened, err := o.Open(t.Context(), driver.Options{Node: "node"})
 	require.NoError(t, err)

@@ -72,6 +72,7 @@ type Host struct {
 
 	mu      sync.Mutex
 	closed  bool
+	begun   bool                // what containers reach is limited: they are looked after
 	pursued map[string]bool     // runs that are followed here, by name
 	kept    map[string]*keeping // containers that are looked after here, by name
 	rests   map[string]time.Time
@@ -82,7 +83,8 @@ type Host struct {
 var _ driver.Host = (*Host)(nil)
 
 // Over makes a Host over another one. One that cannot reach its containers gives each run its own. What an earlier process has
-// left in the folder goes on. Errors: those of the file system.
+// left in the folder goes on after Confine: until then no container is made, started or told anything. Errors: those of the file
+// system.
 func Over(host driver.Host, o Options) (*Host, error) {
 	o.Times = o.Times.withDefaults()
 	h := &Host{
@@ -100,8 +102,23 @@ func Over(host driver.Host, o Options) (*Host, error) {
 		h.end()
 		return nil, err
 	}
-	h.begin(h.rounds)
 	return h, nil
+}
+
+// Confine implements driver.Host. Containers are looked after from then on.
+func (h *Host) Confine(ctx context.Context, port int) ([]string, error) {
+	warnings, err := h.Host.Confine(ctx, port)
+	if err != nil || h.reach == nil {
+		return warnings, err
+	}
+	h.mu.Lock()
+	first := !h.begun
+	h.begun = true
+	h.mu.Unlock()
+	if first {
+		h.begin(h.rounds)
+	}
+	return warnings, nil
 }
 
 // begin does something beside, until Close.

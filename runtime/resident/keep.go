@@ -150,7 +150,7 @@ type keeping struct {
 func (h *Host) up(ctx context.Context, c container) (bool, error) {
 	k := h.keep(c)
 	if k == nil {
-		return false, openflow.Errorf(openflow.CodeUnavailable, "this node stops")
+		return false, openflow.Errorf(openflow.CodeUnavailable, "this node starts no containers yet, or none any more")
 	}
 	select {
 	case <-k.ready:
@@ -167,11 +167,11 @@ func (h *Host) lineTo(ctx context.Context, c container) (line, error) {
 	return line{address, c.Key}, err
 }
 
-// keep looks after a container from now on, beside, unless that is done here already.
+// keep looks after a container from now on, beside, unless that is done here already. nil: this node does not begin yet, or stops.
 func (h *Host) keep(c container) *keeping {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if k := h.kept[c.Name]; k != nil || h.closed {
+	if k := h.kept[c.Name]; k != nil || h.closed || !h.begun {
 		return k
 	}
 	k := &keeping{of: c.Residency, ready: make(chan struct{})}

@@ -366,6 +366,40 @@ func TestRestart(t *testing.T) {
 	require.False(t, st.Interrupted, "it had ended before")
 }
 
+// Before it is limited what containers reach, none is made or started: neither one that an earlier process has left, nor a new one.
+func TestNothingBeginsUnconfined(t *testing.T) {
+	s := newSite(t, quick(), nil)
+	of := residency("psi")
+	s.begin("one", "hold", of)
+	s.log("one")
+	name := s.serving()[0]
+	require.NoError(t, s.Close())
+	s.containers.Kill(name)
+	machine, err := fake.Opener{Containers: s.containers}.Open(t.Context(), driver.Options{Node: "node"})
+	require.NoError(t, err)
+	_, err = machine.Wait(t.Context(), name)
+	require.NoError(t, err)
+	require.NoError(t, machine.Remove(t.Context(), name))
+
+	s.Host = unconfined(t, fake.Opener{Containers: s.containers}, s.with)
+	s.Look()
+	s.begin("two", "0", of)
+	err = s.Warm(t.Context(), of)
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%v", err)
+	limited, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = s.Wait(limited, "two")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Empty(t, s.serving())
+	require.Equal(t, 1, s.containers.Runs(name))
+
+	_, err = s.Confine(t.Context(), 1)
+	require.NoError(t, err)
+	require.Zero(t, s.wait("two").ExitCode)
+	_, err = s.Confine(t.Context(), 1)
+	require.NoError(t, err)
+}
+
 // A container that nothing knows is removed, as after the loss of a home.
 func TestStrays(t *testing.T) {
 	s := newSite(t, quick(), nil)

@@ -10,11 +10,11 @@ import (
 	"openflow/runtime/driver"
 )
 
-// pursue follows a run to its end, beside, unless that is done here already.
+// pursue follows a run to its end, beside, unless that is done here already. Before Confine it does nothing: whoever waits asks again.
 func (h *Host) pursue(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.pursued[name] {
+	if h.closed || !h.begun || h.pursued[name] {
 		return
 	}
 	h.pursued[name] = true
