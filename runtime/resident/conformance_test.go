@@ -129,7 +129,10 @@ func unconfined(t *testing.T, o fake.Opener, with resident.Options) *resident.Ho
 	if with.Folder == "" {
 		with.Folder = t.TempDir()
 	}
-	with.Node, with.Log, with.HTTP = "node", slog.New(slog.DiscardHandler), calls
+	if with.Log == nil {
+		with.Log = slog.New(slog.DiscardHandler)
+	}
+	with.Node, with.HTTP = "node", calls
 	if with.Times == (resident.Times{}) {
 		with.Times = quick()
 	}

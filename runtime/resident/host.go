@@ -196,8 +196,8 @@ func (h *Host) change(r run, with func(*run) bool) error {
 
 // settle writes down how a run has ended. The first end that is written down is the one. A run that was stopped, and whose
 // container ended before it said how, was ended by that.
-func (h *Host) settle(r run, how ended) {
-	err := h.change(r, func(now *run) bool {
+func (h *Host) settle(r run, how ended) error {
+	return h.change(r, func(now *run) bool {
 		if now.Ended != nil {
 			return false
 		}
@@ -208,9 +208,6 @@ func (h *Host) settle(r run, how ended) {
 		now.Ended, now.Spec.Env = &how, nil
 		return true
 	})
-	if err != nil {
-		h.options.Log.Error("the end of a run in a resident container was not written down", "run", r.Spec.Name, "err", err)
-	}
 }
 
 // clamp is a time that somebody else has told, within what can be.

@@ -182,7 +182,10 @@ func (h *Host) keep(c container) *keeping {
 			why = h.watch(h.life, c)
 		}
 		if h.life.Err() == nil {
-			h.condemn(h.life, c, why)
+			if err := h.condemn(h.life, c, why); err != nil && h.life.Err() == nil {
+				h.options.Log.WarnContext(h.life, "resident containers", "err", err)
+				pause(h.life, h.options.Times.Look) // whoever needs it begins anew then
+			}
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -375,21 +378,22 @@ func faultOf(err error) error {
 
 // condemn ends a container, and then tells its runs: one that is told that it has ended may begin anew elsewhere at once. Nothing of
 // it stays. What does not succeed is tried again at the next look, and the runs wait for that.
-func (h *Host) condemn(ctx context.Context, c container, why string) {
-	if err := h.abolish(ctx, c, why); err != nil && ctx.Err() == nil {
-		h.options.Log.WarnContext(ctx, "a resident container was not removed; the next look tries again", "container", c.Name, "err", err)
+func (h *Host) condemn(ctx context.Context, c container, why string) error {
+	defer h.rerun()
+	if err := h.abolish(ctx, c, why); err != nil {
+		return fmt.Errorf("the resident container %s is not removed yet: %w", c.Name, err)
 	}
-	h.rerun()
+	return nil
 }
 
 func (h *Host) abolish(ctx context.Context, c container, why string) error {
-	there := false
+	there, first := false, false
 	err := h.folder.locked(func() error {
 		now, known, err := h.folder.container(c.Name)
 		if there = known; err != nil || !known {
 			return err
 		}
-		if now.Condemned == "" {
+		if first = now.Condemned == ""; first {
 			now.Condemned = why
 			err = h.folder.keepContainer(now)
 		}
@@ -400,7 +404,9 @@ func (h *Host) abolish(ctx context.Context, c container, why string) error {
 		return err
 	}
 	h.down(c.Name)
-	h.options.Log.InfoContext(ctx, "a resident container is removed", "container", c.Name, "component", c.Residency.shown(), "why", why)
+	if first {
+		h.options.Log.InfoContext(ctx, "a resident container is removed", "container", c.Name, "component", c.Residency.shown(), "why", why)
+	}
 	if err := h.Host.Stop(ctx, c.Name, 0); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (h *Host) look(ctx context.Context) error {
 		}
 		switch {
 		case c.Condemned != "":
-			h.condemn(ctx, c, c.Condemned)
+			err = errors.Join(err, h.condemn(ctx, c, c.Condemned))
 			continue
 		case loads[c.Name].kept == 0 && (c.Draining || time.Since(c.Used) >= c.Residency.Idle || !h.allowed(ctx, c.Residency)):
 			err = errors.Join(err, h.retire(ctx, c))
@@ -249,14 +249,15 @@ func (h *Host) Execute(ctx context.Context, name string, args []string, most int
 	return h.reach.Execute(ctx, name, slices.Concat(img.Entrypoint, args), most)
 }
 
-// Replace ends a container that does not work, with its runs. The next run gets another one. One that there is not is nil.
+// Replace ends a container that does not work, with its runs. The next run gets another one. One that there is not is nil. After an
+// error the next look tries again, if it could be written down.
 func (h *Host) Replace(ctx context.Context, name, why string) error {
 	if h.reach == nil {
 		return nil
 	}
 	c, known, err := h.folder.container(name)
 	if err == nil && known {
-		h.condemn(ctx, c, openflow.Heard(why))
+		err = h.condemn(ctx, c, openflow.Heard(why))
 	}
 	return err
 }

@@ -159,13 +159,32 @@ const (
 	suffix     = ".json"
 )
 
+// make makes the folder. What a process has left that ended while it wrote a record goes: it may be what a run is told.
 func (f folder) make() error {
 	for _, sub := range []string{runs, containers} {
 		if err := os.MkdirAll(filepath.Join(f.path, sub), 0o700); err != nil {
 			return openflow.Errorf(openflow.CodeInternal, "the folder of resident containers: %w", err)
 		}
 	}
-	return nil
+	return f.locked(func() error {
+		for _, sub := range []string{runs, containers} {
+			if err := sweep(filepath.Join(f.path, sub)); err != nil {
+				return openflow.Errorf(openflow.CodeInternal, "the folder of resident containers: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// sweep removes what is no record, and was to become one. It is called with the records locked: nobody writes.
+func sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.Contains(e.Name(), suffix+".") && !strings.HasSuffix(e.Name(), suffix) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
 
 // locked keeps every other change of records out meanwhile, also another process's. It is held for a few small files.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -45,12 +46,13 @@ type site struct {
 	states []string // that were told
 	closed bool     // the component takes no jobs
 
-	unmakeable func() error // of containers of a run's own
+	unmakeable func() error  // of containers of a run's own
+	later      chan struct{} // closed: what does something later has done it
 }
 
 // newSite makes one; plan is asked first for resident containers, and may be nil.
 func newSite(t *testing.T, times resident.Times, container func(driver.Spec) fake.Plan) *site {
-	s := &site{t: t, folder: t.TempDir()}
+	s := &site{t: t, folder: t.TempDir(), later: make(chan struct{})}
 	s.containers = fake.New(func(spec driver.Spec) fake.Plan {
 		if isContainer(spec) {
 			if container != nil {
@@ -67,6 +69,14 @@ func newSite(t *testing.T, times resident.Times, container func(driver.Spec) fak
 		return fake.Plan{Unmakeable: unmakeable, Run: func(ctx context.Context, spec driver.Spec, stdout, _ io.Writer) int {
 			_, _ = fmt.Fprintln(stdout, "alone:", isAlone(spec), strings.Join(spec.Env, " "))
 			var code int
+			if slices.Contains(spec.Env, "DO=later") {
+				select {
+				case <-s.later:
+					return 5
+				case <-ctx.Done():
+					return 143
+				}
+			}
 			if slices.Contains(spec.Env, "DO=hold") {
 				<-ctx.Done()
 				return 143
@@ -702,7 +712,10 @@ func TestNoRunIsTwice(t *testing.T) {
 		"not live":      {"GET /v1/live", code(500), nil},
 		"forgets a run": {"GET /v1/runs/", code(404), nil},
 		"lies of a run": {"GET /v1/runs/", code(204), nil},
-		"is replaced":   {"GET /none", nil, func(s *site) error { return s.Replace(s.t.Context(), s.serving()[0], "it ails") }},
+		"is replaced": {"GET /none", nil, func(s *site) error {
+			require.ErrorContains(s.t, s.Replace(s.t.Context(), s.serving()[0], "it ails"), "restarted")
+			return nil
+		}},
 		"does not obey": {"POST /v1/runs/", code(202), func(s *site) error {
 			s.begin("two", "hold", residency("psi"))
 			return s.Stop(s.t.Context(), "two", 0)
@@ -755,6 +768,97 @@ func TestNoRunIsTwice(t *testing.T) {
 			require.True(t, s.wait("one").Interrupted)
 			require.NoError(t, <-ended)
 		})
+	}
+}
+
+// unwritable has every change of a record fail until it is ended, as where the disk is full.
+func (s *site) unwritable() (end func()) {
+	lock := filepath.Join(s.folder, "lock")
+	require.NoError(s.t, os.Remove(lock))
+	require.NoError(s.t, os.Mkdir(lock, 0o700))
+	return func() { require.NoError(s.t, os.Remove(lock)) }
+}
+
+// lines counts what is logged.
+type lines struct {
+	slog.Handler
+	n atomic.Int64
+}
+
+func (l *lines) Enabled(context.Context, slog.Level) bool { return true }
+func (l *lines) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		l.n.Add(1)
+	}
+	return nil
+}
+
+// Where nothing can be written, a run's end waits for that. It is asked for now and then, the log says so once in a while, and no
+// container is replaced for it.
+func TestEndThatCannotBeWritten(t *testing.T) {
+	asked := make(chan time.Time, 10_000)
+	s := newSite(t, resident.Times{Look: time.Hour, Live: time.Hour, Trust: 300 * time.Millisecond}, func(driver.Spec) fake.Plan {
+		return fake.Plan{Handler: func(usual http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				usual.ServeHTTP(w, r)
+				if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/v1/runs/one-") && !strings.HasSuffix(r.URL.Path, "/log") {
+					asked <- time.Now()
+				}
+			})
+		}}
+	})
+	require.NoError(t, s.Close())
+	var log lines
+	s.with.Log = slog.New(&log)
+	s.Host = open(t, fake.Opener{Containers: s.containers}, s.with)
+	s.begin("one", "later", residency("psi"))
+	s.log("one")
+	before := s.serving()
+	end := s.unwritable()
+	close(s.later)
+	first, last := <-asked, time.Time{}
+	for range 5 {
+		last = <-asked
+	}
+	require.GreaterOrEqual(t, last.Sub(first), 500*time.Millisecond, "it is no loop without a pause")
+	require.LessOrEqual(t, log.n.Load(), int64(last.Sub(first)/(300*time.Millisecond))+2)
+	require.NotZero(t, log.n.Load())
+	end()
+	st := s.wait("one")
+	require.Equal(t, 5, st.ExitCode)
+	require.False(t, st.Interrupted)
+	require.Equal(t, before, s.serving())
+}
+
+// A container that could not be condemned serves as before.
+func TestContainerThatCannotBeCondemned(t *testing.T) {
+	s := newSite(t, unwatched(), nil)
+	s.begin("one", "0", residency("psi"))
+	s.wait("one")
+	before := s.Serving()
+	require.Len(t, before, 1)
+	end := s.unwritable()
+	require.Error(t, s.Replace(t.Context(), before[0].Container, "it ails"))
+	require.Equal(t, before, s.Serving())
+	end()
+	require.NoError(t, s.Replace(t.Context(), before[0].Container, "it ails"))
+	require.Eventually(t, func() bool { return len(s.Serving()) == 0 }, patience, time.Millisecond)
+}
+
+// What a process has left that ended while it wrote holds credentials, and goes.
+func TestLeftovers(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, open(t, fake.Opener{}, resident.Options{Folder: folder}).Close())
+	for _, kind := range []string{"runs", "containers"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, kind, "one.json.ABCDEFGHIJ"), []byte("OPENFLOW_CREDENTIAL"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, kind, "one.json.two.json"), []byte("{}"), 0o600))
+	}
+	unconfined(t, fake.Opener{}, resident.Options{Folder: folder})
+	for _, kind := range []string{"runs", "containers"} {
+		left, err := os.ReadDir(filepath.Join(folder, kind))
+		require.NoError(t, err)
+		require.Len(t, left, 1)
+		require.Equal(t, "one.json.two.json", left[0].Name(), "a name may have that in it")
 	}
 }
 

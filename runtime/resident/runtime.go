@@ -237,7 +237,9 @@ func (h *Host) Stop(ctx context.Context, name string, grace time.Duration) error
 			heard = h.ask(ctx, now, grace)
 		}
 		if c, known, err := h.folder.container(now.Container); err == nil && known && time.Now().After(late) {
-			h.condemn(ctx, c, "it did not end a run that was to end")
+			if h.condemn(ctx, c, "it did not end a run that was to end") != nil {
+				late = time.Now().Add(h.options.Times.Look) // it is tried again
+			}
 		}
 		if err := h.await(ctx, news); err != nil {
 			return err

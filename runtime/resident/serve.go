@@ -35,6 +35,7 @@ const again = 200 * time.Millisecond
 // written down before the next, so that another process goes on from there.
 func (h *Host) serve(ctx context.Context, name string) {
 	var trouble time.Time // since when the container answers wrongly; zero: it does not
+	var told time.Time    // when the log was last told that the run does not go on
 	for ctx.Err() == nil {
 		r, known, err := h.folder.run(name)
 		if err == nil && (!known || r.state() != driver.StateRunning) {
@@ -51,15 +52,19 @@ func (h *Host) serve(ctx context.Context, name string) {
 		case trouble.IsZero():
 			trouble = time.Now()
 		case time.Since(trouble) > h.options.Times.Trust:
-			h.options.Log.WarnContext(ctx, "a run in a resident container does not go on", "run", name, "container", r.Container, "err", err)
 			if c, known, e := h.folder.container(r.Container); e == nil && known {
-				h.condemn(ctx, c, "it does not do what it is told: "+openflow.Heard(err.Error()))
+				err = errors.Join(err, h.condemn(ctx, c, "it does not do what it is told: "+openflow.Heard(err.Error())))
 			}
 			trouble = time.Time{}
 		}
-		if err != nil {
-			pause(ctx, again)
+		if err == nil || ctx.Err() != nil {
+			continue
 		}
+		if time.Since(told) > h.options.Times.Trust {
+			told = time.Now()
+			h.options.Log.WarnContext(ctx, "a run in a resident container does not go on; it is tried again", "run", name, "container", r.Container, "err", err)
+		}
+		pause(ctx, again)
 	}
 }
 
@@ -71,14 +76,12 @@ func (h *Host) step(ctx context.Context, r run) error {
 				return err
 			}
 		}
-		h.settle(r, ended{ExitCode: exitTerminated, Finished: time.Now()})
-		return nil
+		return h.settle(r, ended{ExitCode: exitTerminated, Finished: time.Now()})
 	}
 	if r.Alone {
 		err := h.separate(ctx, r)
 		if err != nil && ctx.Err() == nil && !openflow.CodeOf(err).Retryable() {
-			h.settle(r, ended{ExitCode: cannotRun, Reason: openflow.Heard(err.Error()), Finished: time.Now()})
-			return nil
+			return h.settle(r, ended{ExitCode: cannotRun, Reason: openflow.Heard(err.Error()), Finished: time.Now()})
 		}
 		return err
 	}
@@ -108,8 +111,7 @@ func (h *Host) step(ctx context.Context, r run) error {
 	switch code := openflow.CodeOf(err); {
 	case code == openflow.CodeNotFound || code == openflow.CodeConflict:
 		if why := over(h.Host.Inspect(ctx, c.Name)); why != "" {
-			h.condemn(ctx, c, why)
-			return nil
+			return h.condemn(ctx, c, why)
 		}
 		return fault{err}
 	case err != nil:
@@ -187,11 +189,11 @@ func (h *Host) follow(ctx context.Context, r run, c container, to line) error {
 	case err != nil:
 		return fault{err}
 	case !known:
-		h.condemn(ctx, c, "the resident container has forgotten a run")
+		return h.condemn(ctx, c, "the resident container has forgotten a run")
 	case s.State == residence.Ended && !r.Stopped && (*s.ExitCode == exitTerminated || *s.ExitCode == exitKilled):
 		return h.unasked(ctx, r, to, s)
 	case s.State == residence.Ended:
-		h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
+		return h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
 	case time.Since(begun) < again:
 		pause(ctx, again) // it was asked to wait
 	}
@@ -202,8 +204,7 @@ func (h *Host) follow(ctx context.Context, r run, c container, to line) error {
 // container ends, and ends its runs first: then it takes no more of them, and is soon gone. An error waits for that.
 func (h *Host) unasked(ctx context.Context, r run, to line, s said) error {
 	if now, known, err := h.folder.run(r.Spec.Name); err == nil && known && now.Stopped {
-		h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
-		return nil
+		return h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
 	}
 	pause(ctx, again)
 	ready, err := h.caller.ready(ctx, to)
@@ -213,6 +214,5 @@ func (h *Host) unasked(ctx context.Context, r run, to line, s said) error {
 	if !ready {
 		return fault{openflow.Errorf(openflow.CodeUnavailable, "the resident container ends")}
 	}
-	h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
-	return nil
+	return h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
 }
