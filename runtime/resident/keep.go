@@ -340,12 +340,16 @@ func (h *Host) watch(ctx context.Context, c container) string {
 	}
 }
 
-// live asks whether a container works. An error that is no fault is the runtime's.
+// live asks whether a container works, and has it forget the runs that nobody knows any more. An error that is no fault is the runtime's.
 func (h *Host) live(ctx context.Context, c container) error {
 	to, err := h.lineTo(ctx, c)
 	switch {
 	case err == nil:
-		return faultOf(h.caller.live(ctx, to))
+		if err := h.caller.live(ctx, to); err != nil {
+			return fault{err}
+		}
+		_ = h.forgotten(ctx, to) // the next time
+		return nil
 	case gone(err) || openflow.CodeOf(err) == openflow.CodeConflict:
 		return fault{err}
 	}
@@ -368,13 +372,6 @@ type fault struct{ error }
 
 // Unwrap has the error keep its code.
 func (f fault) Unwrap() error { return f.error }
-
-func faultOf(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fault{err}
-}
 
 // condemn ends a container, and then tells its runs: one that is told that it has ended may begin anew elsewhere at once. Nothing of
 // it stays. What does not succeed is tried again at the next look, and the runs wait for that.

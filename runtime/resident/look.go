@@ -64,7 +64,6 @@ func (h *Host) look(ctx context.Context) error {
 			told = append(told, c.Residency)
 			h.changed(ctx, c.Residency, true)
 		}
-		err = errors.Join(err, h.forgotten(ctx, c))
 	}
 	return err
 }
@@ -124,23 +123,14 @@ func (h *Host) strays(ctx context.Context, there []container) error {
 	return err
 }
 
-// forgotten has a container forget the runs that have no record any more, and end them first. A container that does not answer
-// is asked the next time.
-func (h *Host) forgotten(ctx context.Context, c container) error {
-	h.mu.Lock()
-	k := h.kept[c.Name]
-	ready := k != nil && k.up
-	h.mu.Unlock()
-	if !ready {
-		return nil
-	}
-	to, err := h.lineTo(ctx, c)
-	if err != nil {
-		return nil // the next time
-	}
+// forgotten has a container forget the runs that have no record any more, and end them first. All of that has the time of one answer:
+// a container may tell of more runs than there can be. One that does not answer is asked the next time.
+func (h *Host) forgotten(ctx context.Context, to line) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	ids, err := h.caller.list(ctx, to)
 	if err != nil {
-		return nil // whether it is live is looked at elsewhere
+		return err
 	}
 	records, err := h.folder.runs()
 	if err != nil {
@@ -150,8 +140,11 @@ func (h *Host) forgotten(ctx context.Context, c container) error {
 		if slices.ContainsFunc(records, func(r run) bool { return r.id() == id }) {
 			continue
 		}
-		if _, err := h.caller.stop(ctx, to, id, stopGrace); err == nil {
-			_ = h.caller.forget(ctx, to, id) // or the next time
+		if _, err = h.caller.stop(ctx, to, id, stopGrace); err == nil {
+			err = h.caller.forget(ctx, to, id)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -717,7 +717,6 @@ func TestNoRunIsTwice(t *testing.T) {
 			return nil
 		}},
 		"does not obey": {"POST /v1/runs/", code(202), func(s *site) error {
-			s.begin("two", "hold", residency("psi"))
 			return s.Stop(s.t.Context(), "two", 0)
 		}},
 		"its record is lost": {"GET /none", nil, func(s *site) error {
@@ -749,7 +748,9 @@ func TestNoRunIsTwice(t *testing.T) {
 			require.Eventually(t, func() bool { return len(s.serving()) == 1 }, patience, time.Millisecond)
 			ended := make(chan error, 1)
 			if tc.ends != nil {
+				s.begin("two", "hold", residency("psi"))
 				s.log("one")
+				s.log("two")
 				go func() { ended <- tc.ends(s) }()
 			} else {
 				ended <- nil
@@ -896,6 +897,51 @@ func TestForgottenRuns(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the container keeps a run that nobody knows")
 	}
+}
+
+// A container that tells of thousands of runs, and ends none of them, keeps nobody from looking after the others, and is itself
+// watched.
+func TestHousekeepingBesideAHostileContainer(t *testing.T) {
+	var list strings.Builder
+	for i := range 2500 {
+		_, _ = fmt.Fprintf(&list, `{"id":"%d"},`, i)
+	}
+	asked := make(chan struct{}, 1)
+	s := newSite(t, quick(), func(spec driver.Spec) fake.Plan {
+		if !strings.Contains(spec.Name, "evil") {
+			return fake.Plan{}
+		}
+		return fake.Plan{Handler: func(usual http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.Method + " " + r.URL.Path {
+				case "GET /v1/runs":
+					_, _ = io.WriteString(w, `{"runs":[`+strings.TrimSuffix(list.String(), ",")+`]}`)
+				case "POST /v1/runs/0/stop":
+					select {
+					case asked <- struct{}{}:
+					default:
+					}
+					<-r.Context().Done()
+				default:
+					usual.ServeHTTP(w, r)
+				}
+			})
+		}}
+	})
+	s.begin("one", "hold", residency("evil"))
+	select {
+	case <-asked: // it hangs from now on
+	case <-time.After(patience):
+		t.Fatal("nobody has it forget its runs")
+	}
+	of := residency("psi")
+	of.Idle = time.Millisecond
+	s.begin("two", "0", of)
+	require.Zero(t, s.wait("two").ExitCode)
+	require.NoError(t, s.Remove(t.Context(), "two"))
+	require.Eventually(t, func() bool { return len(s.serving()) == 1 }, patience, time.Millisecond, "it waits for the other one")
+	s.containers.Kill(s.serving()[0])
+	require.True(t, s.wait("one").Interrupted)
 }
 
 // A host that cannot reach its containers, or whose containers others follow too, gives each run its own.
