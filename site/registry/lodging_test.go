@@ -46,11 +46,24 @@ func TestHoldingResidentImages(t *testing.T) {
 			},
 			broken: map[string]string{"resident: serves": "it has ended", "resident: stays": "exit code 137"},
 		},
-		"lets everybody in": {
+		"proves nothing": {
 			script: script, asks: true,
 			plan: func(*fake.Runtime) fake.Plan {
 				return fake.Plan{Handler: func(http.Handler) http.Handler {
 					return http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+				}}
+			},
+			broken: map[string]string{"resident: proof": "does not prove that it is the container that was started"},
+		},
+		"lets everybody in": {
+			script: script, asks: true,
+			plan: func(*fake.Runtime) fake.Plan {
+				return fake.Plan{Handler: func(usual http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if r.URL.Path == "/v1/proof" {
+							usual.ServeHTTP(w, r)
+						}
+					})
 				}}
 			},
 			broken: map[string]string{"resident: secret": "answered with 200, want 401"},
