@@ -39,7 +39,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	}
 	n.registry = &registry.Registry{
 		Judge: n.vetter,
-		Self:  n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known, Name: known.Machine,
+		Self:  n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known, ID: n.home.Node, Name: known.Machine,
 		Tell: n.tellComponent,
 	}
 	err = n.machine.open(ctx, means{
@@ -55,6 +55,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		return err
 	}
 	if known.BuiltIn, err = registry.BuiltIn(ctx, known, n.rows, own); err != nil {
+		return err
+	}
+	if err := n.takeOver(ctx); err != nil {
 		return err
 	}
 	if err := n.registerFolder(ctx); err != nil {
@@ -86,6 +89,23 @@ func ownProgram(path string, known dialect.All) (openflow.ProviderRecord, error)
 		return openflow.ProviderRecord{}, err
 	}
 	return programs.Own(path, speaks)
+}
+
+// takeOver has this node look after components that machines have found to fail which are not there any more, such as this one
+// with another home.
+func (n *Node) takeOver(ctx context.Context) error {
+	if n.config.NoTasks {
+		return nil // it looks after none
+	}
+	alive, err := n.pool().Workers(ctx, "")
+	if err != nil {
+		return err
+	}
+	ids := make([]string, len(alive))
+	for i, w := range alive {
+		ids[i] = w.Machine
+	}
+	return n.registry.TakeOver(ctx, ids)
 }
 
 // registerFolder registers what is in the site's folder of components. What cannot be registered is a warning: the node starts.

@@ -160,7 +160,7 @@ func (g *Registry) askProvider(ctx context.Context, p openflow.ProviderRecord, s
 	}
 	list = slices.DeleteFunc(list, func(c openflow.ComponentRecord) bool {
 		s := at[c.Name]
-		mine := s.State == openflow.ComponentFailed && s.Machine == g.Name
+		mine := s.State == openflow.ComponentFailed && s.Machine == g.ID
 		if !s.State.TakesJobs() && !mine {
 			g.forget(p.Ref(), c.Name)
 		}
@@ -308,7 +308,7 @@ func (g *Registry) conclude(ctx context.Context, p openflow.ProviderRecord, c op
 	if g.resident(c) {
 		v = g.judgeContainers(ctx, c, w)
 	}
-	call := openflow.ComponentCall{Provider: p.Ref(), Component: c.Name, By: "machine " + g.Name, Machine: g.Name, Probe: true}
+	call := openflow.ComponentCall{Provider: p.Ref(), Component: c.Name, By: "machine " + g.Name, Machine: g.ID, Probe: true}
 	switch {
 	case at.State.TakesJobs() && v.Failed != "":
 		call.Event, call.Reason = openflow.ComponentFail, v.Reason

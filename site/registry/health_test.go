@@ -44,7 +44,7 @@ esac`, w.dir))
 }
 
 func (w *ward) begin(g *Registry) {
-	g.Name, g.now = "here", func() time.Time { return w.time }
+	g.ID, g.Name, g.now = "here", "host", func() time.Time { return w.time }
 	g.Tell = func(_ context.Context, c openflow.ComponentChange) {
 		w.told = append(w.told, fmt.Sprintf("%s %s→%s", c.Component, c.From, c.To))
 	}
@@ -155,12 +155,23 @@ func TestComponentsAreAskedWhetherTheyWork(t *testing.T) {
 	w.is(openflow.ComponentLoaded, "")
 
 	w.ails("ready")
-	w.Name = "elsewhere"
+	w.ID = "elsewhere"
 	w.minutes(1)
 	w.works("ready")
-	w.Name = "here"
+	w.ID = "here"
+	require.NoError(t, w.TakeOver(t.Context(), []string{"elsewhere"}))
 	w.minutes(5)
 	require.Equal(t, openflow.ComponentFailed, w.standing("psi").State, "the machine that has found it looks again, and no other")
+	require.NoError(t, w.TakeOver(t.Context(), []string{"another"}))
+	w.minutes(1)
+	w.is(openflow.ComponentLoaded, "") // that machine is not there any more
+	w.ails("ready")
+	w.minutes(1)
+	w.is(openflow.ComponentFailed, `its readiness probe has failed once: asked ["ready"]: exit status 3: there is no ready`)
+	w.works("ready")
+	w.Name = "another host"
+	w.minutes(1)
+	w.is(openflow.ComponentLoaded, "") // whatever a machine is called
 	_, err = w.Remove(t.Context(), "acme", "ann")
 	require.NoError(t, err)
 	require.Empty(t, w.watched)
@@ -395,7 +406,7 @@ esac`)
 	w.register(path)
 	of := openflow.ProviderRef{Name: "acme", Version: "1"}
 	_, err := w.Rows.ChangeComponents(t.Context(), openflow.ComponentCall{
-		Provider: of, Event: openflow.ComponentFail, Reason: "it ails", By: "machine here", Machine: "here",
+		Provider: of, Event: openflow.ComponentFail, Reason: "it ails", By: "machine host", Machine: "here",
 	})
 	require.NoError(t, err)
 	takes := time.Minute + 3*70*time.Second

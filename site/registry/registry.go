@@ -28,6 +28,7 @@ type Store interface {
 	Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error)
 	Standings(ctx context.Context) ([]openflow.ComponentRecord, error)
 	FailedComponents(ctx context.Context) ([]openflow.ComponentRecord, error)
+	AdoptFailures(ctx context.Context, machine string, others []string) error
 	ChangeComponents(ctx context.Context, call openflow.ComponentCall) ([]openflow.ComponentChange, error)
 	RemoveProviders(ctx context.Context, refs ...openflow.ProviderRef) error
 	SetDefault(ctx context.Context, component string, p openflow.ProviderRef) error
@@ -45,6 +46,7 @@ type Registry struct {
 	Judge Judge
 	// Machine is where programs are asked what they are; nil: none is registered here.
 	Machine Machine
+	ID      string // of that machine, whatever its name becomes
 	Name    string // of that machine, for people
 	// Tell is told of every change of a component; nil: nobody is.
 	Tell func(ctx context.Context, c openflow.ComponentChange)
