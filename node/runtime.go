@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"time"
 
 	"openflow"
 	"openflow/activities"
@@ -16,6 +17,7 @@ import (
 	"openflow/runtime/launch"
 	"openflow/server"
 	"openflow/server/application"
+	"openflow/site/doctor"
 	"openflow/site/programs"
 	"openflow/site/registry"
 	"openflow/site/trust/supplies"
@@ -75,6 +77,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		n.onClose("containers made ahead", func(context.Context) error { n.ahead.Close(); return nil })
 	}
 	if err := n.checkPrograms(ctx); err != nil {
+		return err
+	}
+	if err := n.checkComponents(ctx); err != nil {
 		return err
 	}
 	n.config.Limits = limited(n.config.Limits, n.has)
@@ -138,6 +143,25 @@ func (n *Node) checkPrograms(ctx context.Context) error {
 		} else if n.programs.Exposed(p) {
 			n.warnings = append(n.warnings, fmt.Sprintf("programs of provider %s run as the node's user: this runtime isolates nothing, and --trust-provider names it", p.Ref()))
 		}
+	}
+	return err
+}
+
+// stockTime bounds what a start waits for, until it says which components have failed: their runtime may be slow.
+const stockTime = 5 * time.Second
+
+// checkComponents looks once whether components can run here, as the node does while it runs, and warns of those that cannot.
+func (n *Node) checkComponents(ctx context.Context) error {
+	if !n.config.NoTasks {
+		limited, cancel := context.WithTimeout(ctx, stockTime)
+		defer cancel()
+		if err := n.registry.Probe(limited); err != nil && limited.Err() == nil {
+			return err
+		}
+	}
+	failed, err := n.registry.Failed(ctx)
+	for _, f := range doctor.Failed(failed) {
+		n.warnings = append(n.warnings, f.Check+": "+f.Detail+" ("+f.Remedy+")")
 	}
 	return err
 }
