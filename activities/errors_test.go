@@ -158,6 +158,8 @@ func TestJudge(t *testing.T) {
 		"a program that ends with 143":    {rec("", ""), driver.Status{ExitCode: 143}, openflow.TaskFailed, openflow.CodeRejected, "exit code 143"},
 		"out of memory":                   {rec("", ""), driver.Status{OOMKilled: true, ExitCode: 137}, openflow.TaskFailed, openflow.CodeRejected, "memory"},
 		"wrote too much":                  {rec(openflow.TaskSuccess, ""), driver.Status{OverDisk: true, ExitCode: 137, Reason: "too many bytes"}, openflow.TaskFailed, openflow.CodeRejected, "wrote: too many bytes"},
+		"it could not be started":         {rec("", ""), driver.Status{Resident: true, ExitCode: 127, Reason: "no such image"}, openflow.TaskFailed, openflow.CodeRejected, "could not be started in a container of its own: no such image"},
+		"a program that ends with 127":    {rec("", ""), driver.Status{Resident: true, ExitCode: 127}, openflow.TaskFailed, openflow.CodeRejected, "exit code 127"},
 		"timeout":                         {rec("", ""), timedOut, openflow.TaskTimeout, openflow.CodeDeadline, "timeout"},
 		"killed":                          {killed("", openflow.TaskCanceled), exited(143), openflow.TaskCanceled, openflow.CodeCanceled, "r"},
 		"killed as failed":                {killed("", openflow.TaskFailed), exited(137), openflow.TaskFailed, openflow.CodeCanceled, "r"},

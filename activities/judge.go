@@ -39,6 +39,10 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 		return failed(openflow.CodeRejected, "the program was killed for using more memory than the task may")
 	case st.OverDisk:
 		return failed(openflow.CodeRejected, "the program was ended for what it wrote: "+st.Reason)
+	case st.ExitCode == cannotRun && st.Resident && st.Reason != "":
+		out := failed(openflow.CodeRejected, "the program could not be started in a container of its own")
+		out.Error += ": " + st.Reason
+		return out
 	case st.ExitCode != 0:
 		return reported(rec, said, fmt.Sprintf("the program ended with exit code %d", st.ExitCode))
 	case rec.Reported == openflow.TaskFailed:
@@ -48,6 +52,9 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 	}
 	return Outcome{Status: openflow.TaskSuccess}
 }
+
+// cannotRun is the exit code of what never ran. A program may end with it too, and then has no reason.
+const cannotRun = 127
 
 const tooLong = "the run took longer than its timeout"
 

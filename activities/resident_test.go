@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"testing"
 	"time"
 
@@ -73,10 +75,15 @@ func TestRunAgainAlone(t *testing.T) {
 			opened, err := fake.Opener{Containers: p.runtime}.Open(t.Context(), driver.Options{Node: "node"})
 			require.NoError(t, err)
 			h, err := resident.Over(opened, resident.Options{
-				Node: "node", Folder: t.TempDir(), HTTP: httpclient.New(httpclient.Options{}), Log: slog.New(slog.DiscardHandler),
+				Node: "node", Folder: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+				HTTP: func(meet func(context.Context, net.Conn) error) *http.Client {
+					return httpclient.New(httpclient.Options{Meet: meet})
+				},
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, h.Close()) })
+			_, err = h.Confine(t.Context(), 1)
+			require.NoError(t, err)
 			var suite testsuite.WorkflowTestSuite
 			suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 			env := suite.NewTestActivityEnvironment()
@@ -88,6 +95,11 @@ func TestRunAgainAlone(t *testing.T) {
 			require.Equal(t, tc.code, got.Cause.Code)
 			require.Equal(t, tc.alone, alone)
 			require.Equal(t, tc.want, p.store.recorded().Status)
+			require.Eventually(t, func() bool { // it is removed beside
+				left, err := h.List(t.Context(), nil)
+				require.NoError(t, err)
+				return len(left) == 0 || name == meanwhile // then the sweeper does it
+			}, time.Minute, time.Millisecond)
 			if tc.code == openflow.CodeUnavailable {
 				require.Contains(t, got.Error, "served it beside other runs")
 			}

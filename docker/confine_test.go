@@ -36,6 +36,8 @@ func TestNoContainerWithoutRules(t *testing.T) {
 			require.NoError(t, err)
 			spec := driver.Spec{Name: "openflow-test-" + node, Image: image, Command: []string{"exit", "0"}}
 
+			_, err = h.Ensure(t.Context(), spec)
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "what containers reach is not limited yet: %v", err)
 			t.Setenv("PATH", "") // no iptables
 			warnings, err := h.Confine(t.Context(), 4711)
 			require.NoError(t, err)

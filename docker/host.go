@@ -30,7 +30,7 @@ type host struct {
 	images []string        // that Bring has returned
 	got    map[string]bool // images that the daemon has by this process, by ID or reference
 	port   int             // of the base layer, since Confine
-	open   error           // why nothing keeps containers from this machine, since Confine; nil: rules do, or the operator wants none
+	open   error           // why nothing keeps containers from this machine; nil: since Confine rules do, or the operator wants none
 }
 
 // Gateway implements driver.Host: the gateway of the node's own network, which is made if it is missing.
@@ -231,6 +231,9 @@ func (h *host) Confine(ctx context.Context, port int) ([]string, error) {
 	return []string{warning}, nil
 }
 
+// errNotYet is that no container is started before Confine.
+var errNotYet = openflow.Errorf(openflow.CodeUnavailable, "this node starts no container yet: it still has to limit what containers reach")
+
 // unconfined is that no container is started here, because nothing would keep it from this machine.
 func unconfined(why error) error {
 	e := openflow.Errorf(openflow.CodePermission, "no container is started here: %w", why).WithPublic("its node starts no containers now")
@@ -294,7 +297,7 @@ func (h *host) look(ctx context.Context) (d daemon) {
 	h.mu.Lock()
 	images, port, open := slices.Clone(h.images), h.port, h.open
 	h.mu.Unlock()
-	d = daemon{network: h.network, closed: open != nil}
+	d = daemon{network: h.network, closed: open != nil && !errors.Is(open, errNotYet)}
 	if d.release, d.api, d.err = h.Version(ctx); d.err != nil {
 		return d
 	}

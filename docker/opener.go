@@ -53,7 +53,7 @@ func (Opener) Open(ctx context.Context, o driver.Options) (driver.Host, error) {
 	if err := rt.ClearAsked(ctx); err != nil {
 		o.Log.WarnContext(ctx, "a container that described its program was not removed", "err", err)
 	}
-	return &host{Runtime: rt, options: o, network: network}, nil
+	return &host{Runtime: rt, options: o, network: network, open: errNotYet}, nil
 }
 
 // Probe implements driver.Opener.

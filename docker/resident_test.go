@@ -26,6 +26,8 @@ func lodge(t *testing.T, h driver.Host, archive string) (call func(method, path,
 		Env:    []string{residence.Address + "=0.0.0.0:7070", residence.Key + "=secret"},
 		Limits: driver.Limits{CPUs: 2, MemoryBytes: 256 << 20, PIDs: 256, DiskBytes: 16 << 20},
 	}
+	_, err = h.Confine(t.Context(), 4711)
+	require.NoError(t, err)
 	_, err = h.Ensure(t.Context(), s)
 	require.NoError(t, err)
 	require.NoError(t, h.Start(t.Context(), s.Name))

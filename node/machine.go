@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -77,7 +78,7 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	}
 	m.runtime, err = resident.Over(opened, resident.Options{
 		Node: with.owner, Folder: filepath.Join(m.home.Dir, "resident"), Own: with.runtime.Traits().Followers == driver.AnyReplica,
-		Serves: with.serves, Changed: with.changed, HTTP: httpclient.New(httpclient.Options{}), Log: m.log,
+		Serves: with.serves, Changed: with.changed, HTTP: calls, Log: m.log,
 	})
 	if err != nil {
 		return errors.Join(err, opened.Close())
@@ -108,6 +109,11 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	warnings, err := m.runtime.Confine(ctx, port)
 	m.warnings = append(m.warnings, warnings...)
 	return err
+}
+
+// calls are those of a resident container.
+func calls(meet func(context.Context, net.Conn) error) *http.Client {
+	return httpclient.New(httpclient.Options{Meet: meet})
 }
 
 // orOfTheMachine is what a runtime has, which is this machine when it says nothing.

@@ -10,7 +10,7 @@ import "regexp"
 const (
 	Argument = "serve"
 	Address  = "OPENFLOW_SERVE"     // where it listens, HOST:PORT
-	Key      = "OPENFLOW_SERVE_KEY" // the secret that all calls carry
+	Key      = "OPENFLOW_SERVE_KEY" // the secret that all calls carry, once the container has proven that it has it
 )
 
 // Bounds of the interface.

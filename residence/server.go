@@ -64,6 +64,10 @@ func New(key string, most int, start Starter) *Server {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == proofPath && s.key != "" {
+		s.proof(w, r)
+		return
+	}
 	said, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || s.key == "" || subtle.ConstantTimeCompare([]byte(said), []byte(s.key)) != 1 {
 		refuse(w, http.StatusUnauthorized, "the secret of this container is missing")

@@ -10,8 +10,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -72,6 +74,7 @@ func Hold(ctx context.Context, of Container) []openflow.Finding {
 		ask   func(context.Context) error
 	}{
 		{"serves", "it takes runs", h.ready},
+		{"proof", "it proves that it has its secret before it is told anything", h.proof},
 		{"secret", "it answers nobody but its node", h.secret},
 		{"live", "it says that it works", h.live},
 		{"begins a run", "it begins one of an ID once", h.begin},
@@ -123,6 +126,26 @@ func (h *hearing) ready(ctx context.Context) error {
 			return fmt.Errorf("it is not ready after %s: %w", readyWithin, why)
 		}
 	}
+}
+
+// proof has it prove that it is the container that was started, and makes a call over the connection that has proven it.
+func (h *hearing) proof(ctx context.Context) error {
+	usual := h.http
+	defer func() { h.http = usual }()
+	proven := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := residence.Meet(ctx, conn, h.of.Key); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return conn, nil
+	}
+	h.http = &http.Client{Transport: &http.Transport{
+		DialContext: proven, MaxResponseHeaderBytes: mostHeader, DisableCompression: true, DisableKeepAlives: true,
+	}, CheckRedirect: usual.CheckRedirect}
+	return h.want(ctx, h.of.Key, http.MethodGet, "/v1/ready", nil, nil, http.StatusOK)
 }
 
 func (h *hearing) secret(ctx context.Context) error {

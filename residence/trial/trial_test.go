@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -57,7 +58,7 @@ func within(t *testing.T, d time.Duration) {
 
 func TestAContainerThatKeepsTheContract(t *testing.T) {
 	found := Hold(t.Context(), serve(t, fails, nil))
-	require.Len(t, found, 9)
+	require.Len(t, found, 10)
 	for _, f := range found {
 		require.Equal(t, openflow.VerdictOK, f.Verdict, "%+v", f)
 		require.Empty(t, f.Remedy)
@@ -74,6 +75,16 @@ func answers(call string, code int, body string) func(http.Handler) http.Handler
 			}
 			w.WriteHeader(code)
 			_, _ = io.WriteString(w, body)
+		})
+	}
+}
+
+// answersAll is answers for a call that shows no secret.
+func answersAll(call string, code int, body string) func(http.Handler) http.Handler {
+	return func(usual http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("Authorization", cmp.Or(r.Header.Get("Authorization"), "Bearer secret"))
+			answers(call, code, body)(usual).ServeHTTP(w, r)
 		})
 	}
 }
@@ -112,6 +123,14 @@ func TestEachPointIsHeld(t *testing.T) {
 				usual.ServeHTTP(w, r)
 			})
 		}, "secret", "without its secret: GET /v1/ready is answered with 200, want 401"},
+		"no proof":  {fails, answersAll("GET /v1/proof", 404, ""), "proof", "does not prove that it is the container that was started: GET /v1/proof is answered with 404"},
+		"any proof": {fails, answersAll("GET /v1/proof", 200, `{"proof":"00"}`), "proof", "its proof is wrong"},
+		"a proof with an end": {fails, func(usual http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Connection", "close")
+				usual.ServeHTTP(w, r)
+			})
+		}, "proof", "closes the connection"},
 		"runs of others":     {fails, answers("GET /v1/runs", 200, `{"runs":[{"id":"x"}]}`), "secret", "it has 1 runs, and nobody has given it any"},
 		"no list":            {fails, answers("GET /v1/runs", 200, `[]`), "secret", "something else than its form"},
 		"a list for ever":    {fails, answers("GET /v1/runs", 200, strings.Repeat(" ", mostAnswer+1)), "secret", "more than 65536 bytes"},

@@ -94,8 +94,8 @@ type Host interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
 
 	// Confine limits what containers reach of this machine to one TCP port: the base layer, which listens by now. What
-	// cannot be limited is a warning for the operator, as is a runtime that limits nothing. A runtime that limits, and cannot
-	// do it here, starts no container from then on, unless it was opened as Unconfined.
+	// cannot be limited is a warning for the operator, as is a runtime that limits nothing. A runtime that limits starts no
+	// container before. One that cannot limit here starts none afterwards either, unless it was opened as Unconfined.
 	Confine(ctx context.Context, port int) (warnings []string, err error)
 
 	// Resources are what containers share. The zero value: they share this machine. Otherwise all of it counts.

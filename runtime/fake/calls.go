@@ -31,6 +31,11 @@ func (r *Runtime) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, 
 	if err := m.fault("ensure", spec.Name, plan.EnsureErr); err != nil {
 		return driver.Status{}, err
 	}
+	if plan.Unmakeable != nil {
+		if err := plan.Unmakeable(); err != nil {
+			return driver.Status{}, err
+		}
+	}
 	spec = clone(spec)
 	c := &container{
 		node: r.node, spec: spec, plan: plan, changed: make(chan struct{}), killed: make(chan struct{}),
@@ -70,7 +75,14 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 // Wait implements driver.Runtime.
 func (r *Runtime) Wait(ctx context.Context, name string) (driver.Status, error) {
 	for {
-		st, changed, err := r.m.look(ctx, name)
+		st, changed, late, err := r.m.look(ctx, name)
+		if err == nil && st.State == driver.StateExited && late != nil {
+			select {
+			case <-late:
+			case <-ctx.Done():
+				return driver.Status{}, ctx.Err()
+			}
+		}
 		if err != nil || st.State == driver.StateExited {
 			return st, err
 		}
@@ -82,18 +94,18 @@ func (r *Runtime) Wait(ctx context.Context, name string) (driver.Status, error) 
 	}
 }
 
-// look is one turn of Wait: the status, and what is closed when it is out of date.
-func (m *machine) look(ctx context.Context, name string) (driver.Status, <-chan struct{}, error) {
+// look is one turn of Wait: the status, what is closed when it is out of date, and until when an end is not told.
+func (m *machine) look(ctx context.Context, name string) (st driver.Status, changed, late <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, err := m.find(ctx, name)
 	if err != nil {
-		return driver.Status{}, nil, err
+		return driver.Status{}, nil, nil, err
 	}
 	if err := m.fault("wait", name, c.plan.WaitErr); err != nil {
-		return driver.Status{}, nil, err
+		return driver.Status{}, nil, nil, err
 	}
-	return c.snapshot(), c.changed, nil
+	return c.snapshot(), c.changed, c.plan.Late, nil
 }
 
 // Inspect implements driver.Runtime.
@@ -118,6 +130,12 @@ func (r *Runtime) Stop(ctx context.Context, name string, grace time.Duration) er
 			return nil
 		}
 		return err
+	}
+	if c.plan.Unstoppable != nil {
+		if err := c.plan.Unstoppable(); err != nil {
+			m.mu.Unlock()
+			return err
+		}
 	}
 	c.term()
 	ended := c.changed // the only change that a running container can see is its end

@@ -33,12 +33,17 @@ type Plan struct {
 	Hold           <-chan struct{} // the container runs at least until this is closed; nil does not hold
 	IgnoreTERM     bool            // only KILL ends Delay, Hold and Run
 
-	OOM  bool // ends with 137 and OOMKilled, whatever Run returns
-	Lost bool // ends with its exit code unrecorded
+	OOM  bool            // ends with 137 and OOMKilled, whatever Run returns
+	Lost bool            // ends with its exit code unrecorded
+	Late <-chan struct{} // Wait tells of the end only once this is closed, and Inspect at once; nil: Wait does too
 
 	// These errors are returned by the first call of their method for the name; the call has no effect, and the next
 	// one works.
 	EnsureErr, StartErr, WaitErr, LogsErr, RemoveErr error
+	// Unmakeable has every Ensure of one that there is not fail with this error, as long as it returns one; nil: none does.
+	Unmakeable func() error
+	// Unstoppable has every Stop fail with this error and without effect, as long as it returns one; nil: none does.
+	Unstoppable func() error
 	// LoseReplies makes the first Ensure, Start, Stop and Remove take effect and report CodeUnavailable all the same.
 	LoseReplies bool
 
@@ -108,7 +113,11 @@ type container struct {
 	stdout  *output
 	stderr  *output
 
-	listener net.Listener // of a resident one, since Start
+	listener net.Listener // of a resident one, since Start; Move changes it
+	handler  http.Handler // what it serves, once it does
+	server   *http.Server // with which it does
+
+	elsewhere string // where its address leads by now; empty: to it
 }
 
 // change wakes the waiters.

@@ -50,9 +50,16 @@ func (m *machine) serve(term context.Context, c *container) int {
 	if c.plan.IgnoreTERM {
 		term = context.WithoutCancel(term)
 	}
-	server := &http.Server{Handler: handler}
-	go func() { _ = server.Serve(c.listener) }() // it ends with Close
-	defer func() { _ = server.Close() }()
+	m.mu.Lock()
+	c.handler = handler
+	c.begin()
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		c.handler = nil
+		_ = c.server.Close()
+	}()
 	select {
 	case <-c.killed:
 		return exitKilled
@@ -63,6 +70,38 @@ func (m *machine) serve(term context.Context, c *container) int {
 			return exitKilled
 		}
 		return exitTerminated
+	}
+}
+
+// begin serves at the port that a container has now. It is called with the lock held.
+func (c *container) begin() {
+	server, listener := &http.Server{Handler: c.handler}, c.listener
+	c.server = server
+	go func() { _ = server.Serve(listener) }() // it ends with Close
+}
+
+// Move gives a resident container that serves another address, as a daemon may that was restarted. Its connections end.
+func (r *Runtime) Move(name string) error {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	c, ok := r.m.containers[name]
+	if !ok || c.handler == nil {
+		return driver.NotRunning(name)
+	}
+	before := c.server
+	if err := c.listen(); err != nil {
+		return err
+	}
+	c.begin()
+	return before.Close()
+}
+
+// Lead has the address of a resident container lead elsewhere, as where another one has got it.
+func (r *Runtime) Lead(name, address string) {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	if c, ok := r.m.containers[name]; ok {
+		c.elsewhere = address
 	}
 }
 
@@ -135,6 +174,11 @@ func (r *Runtime) Reach(ctx context.Context, name string, port int) (string, err
 	c, err := r.m.runningOne(ctx, name)
 	if err != nil {
 		return "", err
+	}
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	if c.elsewhere != "" {
+		return c.elsewhere, nil
 	}
 	if _, own, _ := net.SplitHostPort(variable(c.spec.Env, residence.Address)); c.listener != nil && own == strconv.Itoa(port) {
 		return c.listener.Addr().String(), nil

@@ -19,7 +19,7 @@ func (m *machine) supervise(term context.Context, cancel context.CancelFunc, c *
 	defer cancel()
 	ended := make(chan int, 1)
 	go func() {
-		if c.listener != nil {
+		if serves(c.spec) {
 			ended <- m.serve(term, c)
 			return
 		}
@@ -29,7 +29,7 @@ func (m *machine) supervise(term context.Context, cancel context.CancelFunc, c *
 	select {
 	case code = <-ended:
 	case <-c.killed:
-		if c.listener != nil {
+		if serves(c.spec) {
 			<-ended // nothing listens where nothing runs
 		}
 	}

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"openflow"
@@ -30,13 +32,59 @@ const (
 	waits      = 20 * time.Second // a question for the end of a run
 )
 
-// caller makes the calls of algorithm-image §12.
-type caller struct{ http *http.Client }
+// Client makes a client of HTTP. It follows no redirection and knows no proxy: what a container is told is for nobody else. It does
+// meet with each new connection before it sends a request over it.
+type Client func(meet func(context.Context, net.Conn) error) *http.Client
+
+// caller makes the calls of algorithm-image §12. Each container has connections of its own: they have proven that they lead to it.
+type caller struct {
+	make Client
+
+	mu    sync.Mutex
+	lines map[string]dialed // by key
+}
+
+// dialed are the connections of a container.
+type dialed struct {
+	address string
+	http    *http.Client
+}
 
 // line is where a container is called.
 type line struct {
 	address string
 	key     string
+}
+
+// over is the client for a container. One that has another address by now is not called by its old connections.
+func (c *caller) over(to line) *http.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.lines[to.key]
+	if known.address == to.address && known.http != nil {
+		return known.http
+	}
+	if known.http != nil {
+		known.http.CloseIdleConnections()
+	}
+	known = dialed{to.address, c.make(func(ctx context.Context, conn net.Conn) error { return residence.Meet(ctx, conn, to.key) })}
+	if c.lines == nil {
+		c.lines = map[string]dialed{}
+	}
+	c.lines[to.key] = known
+	return known.http
+}
+
+// leave closes the connections to a container; none: to all.
+func (c *caller) leave(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for of, known := range c.lines {
+		if key == "" || of == key {
+			known.http.CloseIdleConnections()
+			delete(c.lines, of)
+		}
+	}
 }
 
 // wrong is an answer that a container cannot mean.
@@ -45,7 +93,7 @@ func wrong(format string, args ...any) error {
 }
 
 // call makes one call. An answer of another code than these is an error. Errors: CodeUnavailable; the context's.
-func (c caller) call(ctx context.Context, to line, method, path string, body any, long time.Duration, codes ...int) (code int, answer []byte, err error) {
+func (c *caller) call(ctx context.Context, to line, method, path string, body any, long time.Duration, codes ...int) (code int, answer []byte, err error) {
 	limited, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
 	code, err = c.do(limited, to, method, path, body, func(code int, in io.Reader) error {
@@ -65,7 +113,7 @@ func (c caller) call(ctx context.Context, to line, method, path string, body any
 	return code, answer, err
 }
 
-func (c caller) do(ctx context.Context, to line, method, path string, body any, take func(code int, in io.Reader) error) (int, error) {
+func (c *caller) do(ctx context.Context, to line, method, path string, body any, take func(code int, in io.Reader) error) (int, error) {
 	var out io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -82,7 +130,7 @@ func (c caller) do(ctx context.Context, to line, method, path string, body any, 
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	answer, err := c.http.Do(r)
+	answer, err := c.over(to).Do(r)
 	if err != nil {
 		return 0, openflow.Errorf(openflow.CodeUnavailable, "the container does not answer: %w", bare(err))
 	}
@@ -100,19 +148,19 @@ func bare(err error) error {
 }
 
 // ready asks whether a container takes runs.
-func (c caller) ready(ctx context.Context, to line) (bool, error) {
+func (c *caller) ready(ctx context.Context, to line) (bool, error) {
 	code, _, err := c.call(ctx, to, http.MethodGet, "/v1/ready", nil, within, http.StatusOK, http.StatusServiceUnavailable)
 	return code == http.StatusOK, err
 }
 
 // live asks whether a container works.
-func (c caller) live(ctx context.Context, to line) error {
+func (c *caller) live(ctx context.Context, to line) error {
 	_, _, err := c.call(ctx, to, http.MethodGet, "/v1/live", nil, within, http.StatusOK)
 	return err
 }
 
 // put tells a container of a run. taken is false where it wants none now.
-func (c caller) put(ctx context.Context, to line, id string, environment map[string]string) (taken bool, err error) {
+func (c *caller) put(ctx context.Context, to line, id string, environment map[string]string) (taken bool, err error) {
 	body := residence.Begin{Environment: environment}
 	code, _, err := c.call(ctx, to, http.MethodPut, "/v1/runs/"+id, body, within, http.StatusCreated, http.StatusOK,
 		http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusBadRequest, http.StatusConflict)
@@ -128,7 +176,7 @@ type said struct {
 }
 
 // ask waits a while for the end of a run. known is false where the container has no such run.
-func (c caller) ask(ctx context.Context, to line, id string) (s said, known bool, err error) {
+func (c *caller) ask(ctx context.Context, to line, id string) (s said, known bool, err error) {
 	path := "/v1/runs/" + id + "?wait=" + strconv.Itoa(int(waits/time.Second))
 	code, text, err := c.call(ctx, to, http.MethodGet, path, nil, waits+within, http.StatusOK, http.StatusNotFound)
 	if err != nil || code == http.StatusNotFound {
@@ -156,7 +204,7 @@ func (s said) check(id string) error {
 }
 
 // list asks for the IDs of the runs that a container has.
-func (c caller) list(ctx context.Context, to line) ([]string, error) {
+func (c *caller) list(ctx context.Context, to line) ([]string, error) {
 	_, text, err := c.call(ctx, to, http.MethodGet, "/v1/runs", nil, within, http.StatusOK)
 	var list struct {
 		Runs []said `json:"runs"`
@@ -184,14 +232,14 @@ func decode(text []byte, into any) error {
 }
 
 // stop asks a container to end a run. heard is false where it has no such run.
-func (c caller) stop(ctx context.Context, to line, id string, grace time.Duration) (heard bool, err error) {
+func (c *caller) stop(ctx context.Context, to line, id string, grace time.Duration) (heard bool, err error) {
 	code, _, err := c.call(ctx, to, http.MethodPost, "/v1/runs/"+id+"/stop", residence.End{Grace: min(grace, mostGrace).Milliseconds()}, within,
 		http.StatusAccepted, http.StatusNotFound)
 	return code == http.StatusAccepted, err
 }
 
 // forget asks a container to forget an ended run.
-func (c caller) forget(ctx context.Context, to line, id string) error {
+func (c *caller) forget(ctx context.Context, to line, id string) error {
 	_, _, err := c.call(ctx, to, http.MethodDelete, "/v1/runs/"+id, nil, within, http.StatusNoContent, http.StatusNotFound, http.StatusConflict)
 	return err
 }
@@ -200,7 +248,7 @@ func (c caller) forget(ctx context.Context, to line, id string) error {
 type errWriter struct{ error }
 
 // log copies what a run has written to one of its outputs.
-func (c caller) log(ctx context.Context, to line, id, stream string, out io.Writer) error {
+func (c *caller) log(ctx context.Context, to line, id, stream string, out io.Writer) error {
 	_, err := c.do(ctx, to, http.MethodGet, "/v1/runs/"+id+"/log?stream="+stream, nil, func(code int, in io.Reader) error {
 		if code != http.StatusOK {
 			return wrong("a question for a log with code %d", code)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -106,14 +108,28 @@ func residency(component string) driver.Residency {
 	}
 }
 
+// calls are those of a node.
+func calls(meet func(context.Context, net.Conn) error) *http.Client {
+	return httpclient.New(httpclient.Options{Meet: meet})
+}
+
+// open opens a host that looks after its containers.
 func open(t *testing.T, o fake.Opener, with resident.Options) *resident.Host {
+	t.Helper()
+	h := unconfined(t, o, with)
+	_, err := h.Confine(t.Context(), 1)
+	require.NoError(t, err)
+	return h
+}
+
+func unconfined(t *testing.T, o fake.Opener, with resident.Options) *resident.Host {
 	t.Helper()
 	opened, err := o.Open(t.Context(), driver.Options{Node: "node"})
 	require.NoError(t, err)
 	if with.Folder == "" {
 		with.Folder = t.TempDir()
 	}
-	with.Node, with.Log, with.HTTP = "node", slog.New(slog.DiscardHandler), httpclient.New(httpclient.Options{})
+	with.Node, with.Log, with.HTTP = "node", slog.New(slog.DiscardHandler), calls
 	if with.Times == (resident.Times{}) {
 		with.Times = quick()
 	}

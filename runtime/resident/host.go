@@ -15,7 +15,6 @@ package resident
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -32,9 +31,8 @@ type Options struct {
 	Serves func(ctx context.Context, component string, of openflow.ProviderRef) bool
 	// Changed is told that a component has a container that serves, or no longer, and is told it again and again; nil: nobody is.
 	Changed func(ctx context.Context, component string, of openflow.ProviderRef, serving bool)
-	// HTTP makes the calls. It follows no redirection and knows no proxy: what a container is told is for nobody else.
-	HTTP *http.Client
-	Log  *slog.Logger
+	HTTP    Client // of the calls
+	Log     *slog.Logger
 
 	Times Times // zero values: the usual ones
 }
@@ -74,6 +72,7 @@ type Host struct {
 
 	mu      sync.Mutex
 	closed  bool
+	begun   bool                // what containers reach is limited: they are looked after
 	pursued map[string]bool     // runs that are followed here, by name
 	kept    map[string]*keeping // containers that are looked after here, by name
 	rests   map[string]time.Time
@@ -84,11 +83,12 @@ type Host struct {
 var _ driver.Host = (*Host)(nil)
 
 // Over makes a Host over another one. One that cannot reach its containers gives each run its own. What an earlier process has
-// left in the folder goes on. Errors: those of the file system.
+// left in the folder goes on after Confine: until then no container is made, started or told anything. Errors: those of the file
+// system.
 func Over(host driver.Host, o Options) (*Host, error) {
 	o.Times = o.Times.withDefaults()
 	h := &Host{
-		Host: host, options: o, folder: folder{o.Folder}, caller: caller{o.HTTP},
+		Host: host, options: o, folder: folder{o.Folder}, caller: caller{make: o.HTTP},
 		pursued: map[string]bool{}, kept: map[string]*keeping{}, rests: map[string]time.Time{},
 		news: make(chan struct{}), looks: make(chan struct{}, 1),
 	}
@@ -102,8 +102,23 @@ func Over(host driver.Host, o Options) (*Host, error) {
 		h.end()
 		return nil, err
 	}
-	h.begin(h.rounds)
 	return h, nil
+}
+
+// Confine implements driver.Host. Containers are looked after from then on.
+func (h *Host) Confine(ctx context.Context, port int) ([]string, error) {
+	warnings, err := h.Host.Confine(ctx, port)
+	if err != nil || h.reach == nil {
+		return warnings, err
+	}
+	h.mu.Lock()
+	first := !h.begun
+	h.begun = true
+	h.mu.Unlock()
+	if first {
+		h.begin(h.rounds)
+	}
+	return warnings, nil
 }
 
 // begin does something beside, until Close.
@@ -122,7 +137,7 @@ func (h *Host) Close() error {
 	h.mu.Unlock()
 	h.end()
 	h.beside.Wait()
-	h.caller.http.CloseIdleConnections()
+	h.caller.leave("")
 	return h.Host.Close()
 }
 

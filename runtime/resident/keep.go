@@ -139,31 +139,39 @@ func (h *Host) resting(group string) bool {
 // keeping is a container that is looked after here.
 type keeping struct {
 	of    residency
-	ready chan struct{} // closed once line or failed is set
-	line  line
-	begun bool // it was started; only raise looks at it
-	up    bool // it serves
+	ready chan struct{} // closed once serves is set
+	begun bool          // it was started; only raise looks at it
+	up    bool          // it serves
+
+	serves bool // it has got ready
 }
 
-// up returns where a container is called, once it is ready. The zero line: it did not get ready, and its runs have been told.
-func (h *Host) up(ctx context.Context, c container) (line, error) {
+// up waits until a container is ready. false: it did not get ready, and its runs are told.
+func (h *Host) up(ctx context.Context, c container) (bool, error) {
 	k := h.keep(c)
 	if k == nil {
-		return line{}, openflow.Errorf(openflow.CodeUnavailable, "this node stops")
+		return false, openflow.Errorf(openflow.CodeUnavailable, "this node starts no containers yet, or none any more")
 	}
 	select {
 	case <-k.ready:
-		return k.line, nil
+		return k.serves, nil
 	case <-ctx.Done():
-		return line{}, ctx.Err()
+		return false, ctx.Err()
 	}
 }
 
-// keep looks after a container from now on, beside, unless that is done here already.
+// lineTo is where a container is called that runs. The runtime is asked each time: an address is another container's once this one
+// has ended. Errors: those of Reach.
+func (h *Host) lineTo(ctx context.Context, c container) (line, error) {
+	address, err := h.reach.Reach(ctx, c.Name, Port)
+	return line{address, c.Key}, err
+}
+
+// keep looks after a container from now on, beside, unless that is done here already. nil: this node does not begin yet, or stops.
 func (h *Host) keep(c container) *keeping {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if k := h.kept[c.Name]; k != nil || h.closed {
+	if k := h.kept[c.Name]; k != nil || h.closed || !h.begun {
 		return k
 	}
 	k := &keeping{of: c.Residency, ready: make(chan struct{})}
@@ -171,7 +179,7 @@ func (h *Host) keep(c container) *keeping {
 	h.beside.Go(func() {
 		why := h.raise(h.life, c, k)
 		if why == "" {
-			why = h.watch(h.life, c, k.line)
+			why = h.watch(h.life, c)
 		}
 		if h.life.Err() == nil {
 			h.condemn(h.life, c, why)
@@ -203,7 +211,6 @@ func (h *Host) raise(ctx context.Context, c container, k *keeping) (why string) 
 			if err != nil {
 				why += ": " + openflow.Heard(err.Error())
 			}
-			k.line = line{}
 			h.mu.Lock()
 			h.rests[c.Residency.Group] = time.Now().Add(h.options.Times.Rest)
 			h.mu.Unlock()
@@ -213,6 +220,7 @@ func (h *Host) raise(ctx context.Context, c container, k *keeping) (why string) 
 		pause(limited, readyEvery)
 	}
 	if ctx.Err() == nil {
+		k.serves = true
 		h.mu.Lock()
 		k.up = true
 		h.mu.Unlock()
@@ -244,7 +252,7 @@ func (h *Host) tryRaise(ctx context.Context, c container, k *keeping) (ready boo
 		}
 		k.begun = true
 	}
-	address, err := h.reach.Reach(ctx, c.Name, Port)
+	to, err := h.lineTo(ctx, c)
 	if openflow.CodeOf(err) == openflow.CodeConflict { // it does not run any more
 		st, wrong := h.Host.Inspect(ctx, c.Name)
 		if wrong == nil && st.State == driver.StateExited {
@@ -255,12 +263,11 @@ func (h *Host) tryRaise(ctx context.Context, c container, k *keeping) (ready boo
 	if err != nil {
 		return false, err
 	}
-	k.line = line{address, c.Key}
-	ready, err = h.caller.ready(ctx, k.line)
-	if ctx.Err() != nil {
-		err = openflow.Errorf(openflow.CodeUnavailable, "it does not say that it is")
+	ready, wrong := h.caller.ready(ctx, to)
+	if ctx.Err() != nil && wrong != nil {
+		wrong = openflow.Errorf(openflow.CodeUnavailable, "it does not say that it is")
 	}
-	return ready, err
+	return ready, wrong
 }
 
 // specOf is a resident container as a driver.Spec.
@@ -290,17 +297,18 @@ func ending(st driver.Status) string {
 }
 
 // watch returns why a container serves no longer; empty: this node stops.
-func (h *Host) watch(ctx context.Context, c container, to line) string {
+func (h *Host) watch(ctx context.Context, c container) string {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	exit := make(chan string, 1)
 	go func() {
-		st, err := h.Host.Wait(waiting, c.Name)
-		switch {
-		case gone(err):
-			exit <- "the resident container was removed"
-		case err == nil:
-			exit <- "the resident container has ended: " + ending(st)
+		for waiting.Err() == nil {
+			st, err := h.Host.Wait(waiting, c.Name)
+			if why := over(st, err); why != "" {
+				exit <- why
+				return
+			}
+			pause(waiting, again) // the runtime does not answer now
 		}
 	}()
 	tick := time.NewTicker(h.options.Times.Live)
@@ -314,10 +322,14 @@ func (h *Host) watch(ctx context.Context, c container, to line) string {
 			return ""
 		case <-tick.C:
 		}
-		err := h.caller.live(ctx, to)
-		if err == nil {
+		err := h.live(ctx, c)
+		var of fault
+		if !errors.As(err, &of) {
 			alive = time.Now()
 			continue
+		}
+		if why := over(h.Host.Inspect(ctx, c.Name)); why != "" { // who waits may be told late
+			return why
 		}
 		if time.Since(alive) > h.options.Times.Trust && ctx.Err() == nil {
 			return "the resident container is not live: " + openflow.Heard(err.Error())
@@ -325,9 +337,52 @@ func (h *Host) watch(ctx context.Context, c container, to line) string {
 	}
 }
 
-// condemn ends a container and tells its runs. Nothing of it stays.
+// live asks whether a container works. An error that is no fault is the runtime's.
+func (h *Host) live(ctx context.Context, c container) error {
+	to, err := h.lineTo(ctx, c)
+	switch {
+	case err == nil:
+		return faultOf(h.caller.live(ctx, to))
+	case gone(err) || openflow.CodeOf(err) == openflow.CodeConflict:
+		return fault{err}
+	}
+	return err
+}
+
+// over says that a container has ended, by a look at it, and how; empty: it has not, or that is not known.
+func over(st driver.Status, err error) string {
+	switch {
+	case gone(err):
+		return "the resident container was removed"
+	case err == nil && st.State == driver.StateExited:
+		return "the resident container has ended: " + ending(st)
+	}
+	return ""
+}
+
+// fault is an error of a container. Others are of this node's own files, or of the runtime: no container is replaced for them.
+type fault struct{ error }
+
+// Unwrap has the error keep its code.
+func (f fault) Unwrap() error { return f.error }
+
+func faultOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault{err}
+}
+
+// condemn ends a container, and then tells its runs: one that is told that it has ended may begin anew elsewhere at once. Nothing of
+// it stays. What does not succeed is tried again at the next look, and the runs wait for that.
 func (h *Host) condemn(ctx context.Context, c container, why string) {
-	h.down(c.Name)
+	if err := h.abolish(ctx, c, why); err != nil && ctx.Err() == nil {
+		h.options.Log.WarnContext(ctx, "a resident container was not removed; the next look tries again", "container", c.Name, "err", err)
+	}
+	h.rerun()
+}
+
+func (h *Host) abolish(ctx context.Context, c container, why string) error {
 	there := false
 	err := h.folder.locked(func() error {
 		now, known, err := h.folder.container(c.Name)
@@ -336,21 +391,25 @@ func (h *Host) condemn(ctx context.Context, c container, why string) {
 		}
 		if now.Condemned == "" {
 			now.Condemned = why
-			if err := h.folder.keepContainer(now); err != nil {
-				return err
-			}
+			err = h.folder.keepContainer(now)
 		}
-		return h.interruptAll(c.Name, now.Condemned)
+		why = now.Condemned
+		return err
 	})
+	if err != nil || !there {
+		return err
+	}
+	h.down(c.Name)
+	h.options.Log.InfoContext(ctx, "a resident container is removed", "container", c.Name, "component", c.Residency.shown(), "why", why)
+	if err := h.Host.Stop(ctx, c.Name, 0); err != nil {
+		return err
+	}
+	err = h.folder.locked(func() error { return h.interruptAll(c.Name, why) })
 	h.tell()
-	if err == nil && there {
-		h.options.Log.InfoContext(ctx, "a resident container is removed", "container", c.Name, "component", c.Residency.shown(), "why", why)
-		err = h.remove(ctx, c, 0)
+	if err != nil {
+		return err
 	}
-	if err != nil && ctx.Err() == nil {
-		h.options.Log.WarnContext(ctx, "a resident container was not removed; the next look tries again", "container", c.Name, "err", err)
-	}
-	h.rerun()
+	return h.remove(ctx, c, 0)
 }
 
 // down notes that a container serves no longer.
@@ -362,7 +421,7 @@ func (h *Host) down(name string) {
 	}
 }
 
-// interruptAll tells the runs of a container that it ends. It is called with the records locked.
+// interruptAll tells the runs of a container that it has ended. It is called with the records locked.
 func (h *Host) interruptAll(name, why string) error {
 	records, err := h.folder.runs()
 	for _, r := range records {
@@ -397,6 +456,7 @@ func (h *Host) remove(ctx context.Context, c container, grace time.Duration) err
 	if err := h.folder.locked(func() error { return h.folder.forget(containers, c.Name) }); err != nil {
 		return err
 	}
+	h.caller.leave(c.Key)
 	h.changed(ctx, c.Residency, h.serves(c.Residency))
 	return nil
 }

@@ -134,7 +134,11 @@ func (h *Host) forgotten(ctx context.Context, c container) error {
 	if !ready {
 		return nil
 	}
-	ids, err := h.caller.list(ctx, k.line)
+	to, err := h.lineTo(ctx, c)
+	if err != nil {
+		return nil // the next time
+	}
+	ids, err := h.caller.list(ctx, to)
 	if err != nil {
 		return nil // whether it is live is looked at elsewhere
 	}
@@ -146,8 +150,8 @@ func (h *Host) forgotten(ctx context.Context, c container) error {
 		if slices.ContainsFunc(records, func(r run) bool { return r.id() == id }) {
 			continue
 		}
-		if _, err := h.caller.stop(ctx, k.line, id, stopGrace); err == nil {
-			_ = h.caller.forget(ctx, k.line, id) // or the next time
+		if _, err := h.caller.stop(ctx, to, id, stopGrace); err == nil {
+			_ = h.caller.forget(ctx, to, id) // or the next time
 		}
 	}
 	return nil
@@ -174,8 +178,8 @@ func (h *Host) Warm(ctx context.Context, of driver.Residency) error {
 	if err != nil || c.Name == "" {
 		return err // as many as there may be are busy
 	}
-	to, err := h.up(ctx, c)
-	if err == nil && to == (line{}) {
+	ready, err := h.up(ctx, c)
+	if err == nil && !ready {
 		err = openflow.Errorf(openflow.CodeUnavailable, "the resident container of %s did not get ready", c.Residency.shown()).
 			WithHint("openflow component check holds its image against the contract; the log of the node says more")
 	}
@@ -217,7 +221,7 @@ func (h *Host) Able() bool { return h.reach != nil }
 // Get makes a GET request of a path in a container. Nobody reads what it answers. Errors: CodeNotFound (there is no such
 // container), CodeUnavailable (it does not answer); the context's.
 func (h *Host) Get(ctx context.Context, name, path string) (status int, err error) {
-	to, err := h.lineTo(ctx, name)
+	to, err := h.lineOf(ctx, name)
 	if err != nil {
 		return 0, err
 	}

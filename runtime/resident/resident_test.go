@@ -5,10 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +44,8 @@ type site struct {
 	mu     sync.Mutex
 	states []string // that were told
 	closed bool     // the component takes no jobs
+
+	unmakeable func() error // of containers of a run's own
 }
 
 // newSite makes one; plan is asked first for resident containers, and may be nil.
@@ -52,7 +58,13 @@ func newSite(t *testing.T, times resident.Times, container func(driver.Spec) fak
 			}
 			return fake.Plan{}
 		}
-		return fake.Plan{Run: func(ctx context.Context, spec driver.Spec, stdout, _ io.Writer) int {
+		var unmakeable func() error
+		if isAlone(spec) {
+			s.mu.Lock()
+			unmakeable = s.unmakeable
+			s.mu.Unlock()
+		}
+		return fake.Plan{Unmakeable: unmakeable, Run: func(ctx context.Context, spec driver.Spec, stdout, _ io.Writer) int {
 			_, _ = fmt.Fprintln(stdout, "alone:", isAlone(spec), strings.Join(spec.Env, " "))
 			var code int
 			if slices.Contains(spec.Env, "DO=hold") {
@@ -181,6 +193,52 @@ func TestContainerThatEndsIsReplaced(t *testing.T) {
 	require.NotEqual(t, []string{before}, s.serving())
 }
 
+// A run that no container takes, and that gets none of its own now, can be ended all the same. What can never be made says why.
+func TestRunsThatCannotBeAlone(t *testing.T) {
+	var tried atomic.Bool
+	unready := func(code openflow.Code) *site {
+		tried.Store(false)
+		times := quick()
+		times.Ready = 50 * time.Millisecond
+		s := newSite(t, times, answering("GET /v1/ready", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+		s.unmakeable = func() error {
+			tried.Store(true)
+			return openflow.Errorf(code, "there is no room")
+		}
+		s.begin("one", "0", residency("psi"))
+		return s
+	}
+	for _, code := range []openflow.Code{openflow.CodeUnavailable, openflow.CodeExhausted, openflow.CodeDeadline, openflow.CodeInternal} {
+		t.Run(string(code), func(t *testing.T) {
+			s := unready(code)
+			require.Eventually(t, tried.Load, patience, time.Millisecond)
+			st, err := s.Inspect(t.Context(), "one")
+			require.NoError(t, err)
+			require.Equal(t, driver.StateRunning, st.State, "there may be room later")
+			limited, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			require.NoError(t, s.Stop(limited, "one", 0))
+			st = s.wait("one")
+			require.Equal(t, 143, st.ExitCode)
+			require.False(t, st.Interrupted, "its end was asked for")
+			require.NoError(t, s.Remove(t.Context(), "one"))
+			list, err := s.List(t.Context(), nil)
+			require.NoError(t, err)
+			require.Empty(t, list)
+		})
+	}
+	for _, code := range []openflow.Code{
+		openflow.CodeInvalid, openflow.CodeNotFound, openflow.CodePermission, openflow.CodeRejected, openflow.CodeConflict, openflow.CodeUnimplemented,
+	} {
+		t.Run(string(code), func(t *testing.T) {
+			st := unready(code).wait("one")
+			require.Equal(t, 127, st.ExitCode)
+			require.False(t, st.Interrupted)
+			require.Contains(t, st.Reason, "there is no room")
+		})
+	}
+}
+
 // What ends with its container may run again under its name, in a container of its own, which the next attempt finds.
 func TestRunsAgainAlone(t *testing.T) {
 	s := newSite(t, quick(), nil)
@@ -306,6 +364,40 @@ func TestRestart(t *testing.T) {
 	st, err := s.Inspect(t.Context(), "two")
 	require.NoError(t, err)
 	require.False(t, st.Interrupted, "it had ended before")
+}
+
+// Before it is limited what containers reach, none is made or started: neither one that an earlier process has left, nor a new one.
+func TestNothingBeginsUnconfined(t *testing.T) {
+	s := newSite(t, quick(), nil)
+	of := residency("psi")
+	s.begin("one", "hold", of)
+	s.log("one")
+	name := s.serving()[0]
+	require.NoError(t, s.Close())
+	s.containers.Kill(name)
+	machine, err := fake.Opener{Containers: s.containers}.Open(t.Context(), driver.Options{Node: "node"})
+	require.NoError(t, err)
+	_, err = machine.Wait(t.Context(), name)
+	require.NoError(t, err)
+	require.NoError(t, machine.Remove(t.Context(), name))
+
+	s.Host = unconfined(t, fake.Opener{Containers: s.containers}, s.with)
+	s.Look()
+	s.begin("two", "0", of)
+	err = s.Warm(t.Context(), of)
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%v", err)
+	limited, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = s.Wait(limited, "two")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Empty(t, s.serving())
+	require.Equal(t, 1, s.containers.Runs(name))
+
+	_, err = s.Confine(t.Context(), 1)
+	require.NoError(t, err)
+	require.Zero(t, s.wait("two").ExitCode)
+	_, err = s.Confine(t.Context(), 1)
+	require.NoError(t, err)
 }
 
 // A container that nothing knows is removed, as after the loss of a home.
@@ -485,6 +577,185 @@ func TestStopThatIsNotObeyed(t *testing.T) {
 	require.Equal(t, 137, st.ExitCode)
 	require.False(t, st.Interrupted, "its end was asked for")
 	require.True(t, s.wait("two").Interrupted)
+}
+
+// stranger answers every call as a container would that takes every run, and has no secret.
+type stranger struct {
+	mu    sync.Mutex
+	heard []string
+}
+
+func (o *stranger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, _ := io.ReadAll(r.Body)
+	o.mu.Lock()
+	o.heard = append(o.heard, r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization")+string(text))
+	o.mu.Unlock()
+	if r.Method == http.MethodPut {
+		w.WriteHeader(http.StatusCreated)
+		return
+	}
+	answer := `{"id":"ID","state":"ended","exit_code":0,"started":1,"finished":2,"proof":"00"}`
+	answer = strings.ReplaceAll(answer, "ID", strings.TrimPrefix(r.URL.Path, "/v1/runs/"))
+	_, _ = io.WriteString(w, answer)
+}
+
+// learned are the calls that have told it something: all but the question whether it can prove who it is.
+func (o *stranger) learned() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(o.heard), func(call string) bool { return call == "GET /v1/proof " })
+}
+
+// at has it listen at an address.
+func (o *stranger) at(t *testing.T, address string) string {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	server := &http.Server{Handler: o, ReadHeaderTimeout: patience}
+	go func() { _ = server.Serve(listener) }() // it ends with Close
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	return listener.Addr().String()
+}
+
+// reach is where a resident container is called.
+func (s *site) reach(name string) string {
+	s.t.Helper()
+	opened, err := fake.Opener{Containers: s.containers}.Open(s.t.Context(), driver.Options{Node: "node"})
+	require.NoError(s.t, err)
+	at, err := opened.(driver.Residence).Reach(s.t.Context(), name, resident.Port)
+	require.NoError(s.t, err)
+	return at
+}
+
+// unwatched are times in which no look finds out what has become of a container.
+func unwatched() resident.Times {
+	times := quick()
+	times.Live, times.Look = time.Hour, time.Hour
+	return times
+}
+
+// The address of a container that has ended is another's at once, and its end is told late. Nothing is told at that address.
+func TestAddressOfAnEndedContainer(t *testing.T) {
+	s := newSite(t, unwatched(), func(driver.Spec) fake.Plan { return fake.Plan{Late: t.Context().Done()} })
+	of := residency("psi")
+	s.begin("zero", "0", of)
+	s.wait("zero")
+	name := s.serving()[0]
+	at := s.reach(name)
+	s.containers.Kill(name)
+	require.Eventually(t, func() bool {
+		st, err := s.containers.Reopen().Inspect(t.Context(), name)
+		require.NoError(t, err)
+		return st.State == driver.StateExited
+	}, patience, time.Millisecond)
+	var next stranger
+	next.at(t, at)
+	s.begin("one", "0", of)
+	require.Zero(t, s.wait("one").ExitCode)
+	require.Contains(t, s.log("one"), "alone: true", "it was offered to nobody")
+	require.Empty(t, next.learned())
+	s.begin("two", "0", of)
+	require.Zero(t, s.wait("two").ExitCode)
+	require.Contains(t, s.log("two"), "alone: false", "by the next container")
+}
+
+// What answers at the address that the runtime tells, and does not have the container's secret, is told neither that nor a run.
+func TestWhoProvesNothingIsToldNothing(t *testing.T) {
+	s := newSite(t, unwatched(), nil)
+	of := residency("psi")
+	s.begin("one", "hold", of)
+	s.log("one")
+	var next stranger
+	s.containers.Lead(s.serving()[0], next.at(t, "127.0.0.1:0"))
+	s.begin("two", "0", of)
+	require.Zero(t, s.wait("two").ExitCode)
+	require.Contains(t, s.log("two"), "alone: true", "it was offered to nobody")
+	require.True(t, s.wait("one").Interrupted)
+	require.Empty(t, next.learned())
+}
+
+// A container that has got another address, as after a restart of its daemon, is called there.
+func TestContainersThatMove(t *testing.T) {
+	s := newSite(t, quick(), nil)
+	of := residency("psi")
+	s.begin("one", "hold", of)
+	s.log("one")
+	before := s.serving()
+	require.NoError(t, s.containers.Move(before[0]))
+	s.begin("two", "3", of)
+	require.Equal(t, 3, s.wait("two").ExitCode)
+	require.Contains(t, s.log("two"), "alone: false")
+	require.NoError(t, s.Stop(t.Context(), "one", patience))
+	st := s.wait("one")
+	require.Equal(t, 143, st.ExitCode)
+	require.False(t, st.Interrupted)
+	require.Equal(t, before, s.serving())
+}
+
+// A run that is said to have ended begins anew elsewhere, so its container has ended before: whatever has condemned that, and also
+// where the runtime does not end it at once.
+func TestNoRunIsTwice(t *testing.T) {
+	for name, tc := range map[string]struct {
+		what   string
+		answer http.HandlerFunc
+		ends   func(*site) error // what condemns the container; nil: it does so itself
+	}{
+		"not live":      {"GET /v1/live", code(500), nil},
+		"forgets a run": {"GET /v1/runs/", code(404), nil},
+		"lies of a run": {"GET /v1/runs/", code(204), nil},
+		"is replaced":   {"GET /none", nil, func(s *site) error { return s.Replace(s.t.Context(), s.serving()[0], "it ails") }},
+		"does not obey": {"POST /v1/runs/", code(202), func(s *site) error {
+			s.begin("two", "hold", residency("psi"))
+			return s.Stop(s.t.Context(), "two", 0)
+		}},
+		"its record is lost": {"GET /none", nil, func(s *site) error {
+			return os.Remove(filepath.Join(s.folder, "containers", s.serving()[0]+".json"))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			times := quick()
+			times.Obey = 10 * time.Millisecond
+			asked := make(chan struct{}, 100)
+			var down atomic.Bool
+			down.Store(true)
+			s := newSite(t, times, func(spec driver.Spec) fake.Plan {
+				plan := answering(tc.what, tc.answer)(spec)
+				plan.Unstoppable = func() error {
+					if !down.Load() {
+						return nil
+					}
+					select {
+					case asked <- struct{}{}:
+					default:
+					}
+					return openflow.Errorf(openflow.CodeUnavailable, "the runtime is restarted")
+				}
+				return plan
+			})
+			s.begin("one", "hold", residency("psi"))
+			require.Eventually(t, func() bool { return len(s.serving()) == 1 }, patience, time.Millisecond)
+			ended := make(chan error, 1)
+			if tc.ends != nil {
+				s.log("one")
+				go func() { ended <- tc.ends(s) }()
+			} else {
+				ended <- nil
+			}
+			for range 2 { // it was tried, and what follows was done
+				select {
+				case <-asked:
+				case <-time.After(patience):
+					t.Fatal("nobody ends the container")
+				}
+			}
+			st, err := s.Inspect(t.Context(), "one")
+			require.NoError(t, err)
+			require.Equal(t, driver.StateRunning, st.State, "its container runs, and it may")
+			down.Store(false)
+			require.True(t, s.wait("one").Interrupted)
+			require.NoError(t, <-ended)
+		})
+	}
 }
 
 // A run that was removed here, and is still there, is ended and forgotten.

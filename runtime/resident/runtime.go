@@ -116,28 +116,40 @@ func (h *Host) Start(ctx context.Context, name string) error {
 	return h.separate(ctx, r)
 }
 
-// separate gives a run a container of its own, which takes its name. The record goes then.
+// separate gives a run a container of its own, which takes its name. The record goes then. One that is to end, or has, gets none.
 func (h *Host) separate(ctx context.Context, r run) error {
 	now, known, err := h.folder.run(r.Spec.Name)
 	if err != nil {
 		return err
 	}
-	if known && now.Token == r.Token && now.Ended == nil {
+	if known && now.Token == r.Token {
+		if !now.wanted() {
+			return nil
+		}
 		if _, err := h.Host.Ensure(ctx, now.Spec.decode()); err != nil {
 			return err
 		}
-		if err := h.drop(now); err != nil {
+		if err := h.dropIf(now, run.wanted); err != nil {
 			return err
+		}
+		if _, known, err := h.folder.run(r.Spec.Name); err != nil || known { // it was stopped meanwhile
+			return errors.Join(err, h.Host.Remove(ctx, r.Spec.Name))
 		}
 	}
 	return h.Host.Start(ctx, r.Spec.Name)
 }
 
+// wanted reports whether nobody has ended a run yet, or wants that.
+func (r run) wanted() bool { return r.Ended == nil && !r.Stopped }
+
 // drop forgets the record of a run.
-func (h *Host) drop(r run) error {
+func (h *Host) drop(r run) error { return h.dropIf(r, func(run) bool { return true }) }
+
+// dropIf forgets the record of a run, if that is so by now.
+func (h *Host) dropIf(r run, holds func(run) bool) error {
 	err := h.folder.locked(func() error {
 		now, known, err := h.folder.run(r.Spec.Name)
-		if err != nil || !known || now.Token != r.Token {
+		if err != nil || !known || now.Token != r.Token || !holds(now) {
 			return err
 		}
 		if err := h.used(now.Container); err != nil {
@@ -235,7 +247,7 @@ func (h *Host) Stop(ctx context.Context, name string, grace time.Duration) error
 
 // ask asks the container of a run to end it, and tells whether it has heard.
 func (h *Host) ask(ctx context.Context, r run, grace time.Duration) bool {
-	to, err := h.lineTo(ctx, r.Container)
+	to, err := h.lineOf(ctx, r.Container)
 	if err != nil {
 		return false
 	}
@@ -243,23 +255,16 @@ func (h *Host) ask(ctx context.Context, r run, grace time.Duration) bool {
 	return err == nil && heard
 }
 
-// lineTo is where a container is called that runs.
-func (h *Host) lineTo(ctx context.Context, name string) (line, error) {
+// lineOf is where a container is called that runs. Errors: also CodeNotFound (there is no such container).
+func (h *Host) lineOf(ctx context.Context, name string) (line, error) {
 	if h.reach == nil {
 		return line{}, driver.NotFound(name)
 	}
-	h.mu.Lock()
-	if k := h.kept[name]; k != nil && k.up {
-		defer h.mu.Unlock()
-		return k.line, nil
-	}
-	h.mu.Unlock()
 	c, known, err := h.folder.container(name)
 	if err != nil || !known {
 		return line{}, errors.Join(err, driver.NotFound(name))
 	}
-	address, err := h.reach.Reach(ctx, name, Port)
-	return line{address, c.Key}, err
+	return h.lineTo(ctx, c)
 }
 
 // Remove implements driver.Runtime. The container forgets the run in its own time.
@@ -278,7 +283,7 @@ func (h *Host) Remove(ctx context.Context, name string) error {
 	}
 	if r.Offered {
 		h.begin(func(ctx context.Context) {
-			if to, err := h.lineTo(ctx, r.Container); err == nil {
+			if to, err := h.lineOf(ctx, r.Container); err == nil {
 				_ = h.caller.forget(ctx, to, r.id()) // the next look finds what it still has
 			}
 		})
@@ -300,7 +305,7 @@ func (h *Host) Logs(ctx context.Context, name string, stdout, stderr io.Writer) 
 	}
 	limited, cancel := context.WithTimeout(ctx, logsWithin)
 	defer cancel()
-	to, err := h.lineTo(limited, r.Container)
+	to, err := h.lineOf(limited, r.Container)
 	if err == nil {
 		err = h.caller.log(limited, to, r.id(), "stdout", stdout)
 	}

@@ -1,8 +1,8 @@
 package resident
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"openflow"
@@ -10,11 +10,11 @@ import (
 	"openflow/runtime/driver"
 )
 
-// pursue follows a run to its end, beside, unless that is done here already.
+// pursue follows a run to its end, beside, unless that is done here already. Before Confine it does nothing: whoever waits asks again.
 func (h *Host) pursue(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.pursued[name] {
+	if h.closed || !h.begun || h.pursued[name] {
 		return
 	}
 	h.pursued[name] = true
@@ -43,15 +43,16 @@ func (h *Host) serve(ctx context.Context, name string) {
 		if err == nil {
 			err = h.step(ctx, r)
 		}
+		var of fault
 		switch {
-		case err == nil:
-			trouble = time.Time{}
 		case ctx.Err() != nil:
+		case !errors.As(err, &of):
+			trouble = time.Time{}
 		case trouble.IsZero():
 			trouble = time.Now()
 		case time.Since(trouble) > h.options.Times.Trust:
 			h.options.Log.WarnContext(ctx, "a run in a resident container does not go on", "run", name, "container", r.Container, "err", err)
-			if c, known, e := h.folder.container(r.Container); e == nil && known && !r.Alone {
+			if c, known, e := h.folder.container(r.Container); e == nil && known {
 				h.condemn(ctx, c, "it does not do what it is told: "+openflow.Heard(err.Error()))
 			}
 			trouble = time.Time{}
@@ -64,10 +65,19 @@ func (h *Host) serve(ctx context.Context, name string) {
 
 // step is the next thing to do with a run that was started.
 func (h *Host) step(ctx context.Context, r run) error {
+	if r.Stopped && !r.Offered {
+		if r.Alone { // one of its own may be made already
+			if err := h.Host.Remove(ctx, r.Spec.Name); err != nil {
+				return err
+			}
+		}
+		h.settle(r, ended{ExitCode: exitTerminated, Finished: time.Now()})
+		return nil
+	}
 	if r.Alone {
 		err := h.separate(ctx, r)
-		if code := openflow.CodeOf(err); code == openflow.CodeInvalid || code == openflow.CodeNotFound {
-			h.settle(r, ended{ExitCode: cannotRun, Reason: err.Error(), Finished: time.Now()})
+		if err != nil && ctx.Err() == nil && !openflow.CodeOf(err).Retryable() {
+			h.settle(r, ended{ExitCode: cannotRun, Reason: openflow.Heard(err.Error()), Finished: time.Now()})
 			return nil
 		}
 		return err
@@ -76,25 +86,38 @@ func (h *Host) step(ctx context.Context, r run) error {
 	if err != nil {
 		return err
 	}
-	if !known || c.Condemned != "" {
-		return h.interrupt(r, cmp.Or(c.Condemned, "the resident container is gone"))
+	if !known { // its record may be gone alone
+		if err := h.Host.Stop(ctx, r.Container, 0); err != nil {
+			return err
+		}
+		return h.interrupt(r, "the resident container is gone")
 	}
-	if r.Stopped && !r.Offered {
-		h.settle(r, ended{ExitCode: exitTerminated, Finished: time.Now()})
+	if c.Condemned != "" {
+		pause(ctx, readyEvery) // it is being ended
 		return nil
 	}
-	to, err := h.up(ctx, c)
+	ready, err := h.up(ctx, c)
 	if err != nil {
 		return err
 	}
-	if to == (line{}) {
+	if !ready {
 		pause(ctx, readyEvery) // what becomes of the run is being written down
 		return nil
 	}
-	if !r.Delivered {
+	to, err := h.lineTo(ctx, c)
+	switch code := openflow.CodeOf(err); {
+	case code == openflow.CodeNotFound || code == openflow.CodeConflict:
+		if why := over(h.Host.Inspect(ctx, c.Name)); why != "" {
+			h.condemn(ctx, c, why)
+			return nil
+		}
+		return fault{err}
+	case err != nil:
+		return err
+	case !r.Delivered:
 		return h.deliver(ctx, r, to)
 	}
-	return h.follow(ctx, r, to)
+	return h.follow(ctx, r, c, to)
 }
 
 // The exit codes of a run that was ended, and of one that could not be run, as a shell and Docker report them.
@@ -113,7 +136,10 @@ func (r *run) interrupt(why string) bool {
 	switch {
 	case r.Ended != nil:
 		return false
-	case r.Stopped || r.Offered:
+	case r.Stopped && !r.Offered: // it has never run
+		r.Ended = &ended{ExitCode: exitTerminated, Finished: time.Now()}
+		r.Spec.Env = nil
+	case r.Offered:
 		r.Ended = &ended{ExitCode: exitKilled, Interrupted: !r.Stopped, Reason: why, Finished: time.Now()}
 		r.Spec.Env = nil
 	default:
@@ -122,16 +148,20 @@ func (r *run) interrupt(why string) bool {
 	return true
 }
 
-// deliver tells a container of a run. One that wants it not gives it back.
+// deliver tells a container of a run. One that wants it not gives it back. Before that is written down, the container is called
+// once: a connection that does not lead to it is offered nothing.
 func (h *Host) deliver(ctx context.Context, r run, to line) error {
 	if !r.Offered {
+		if _, err := h.caller.ready(ctx, to); err != nil {
+			return fault{err}
+		}
 		if err := h.change(r, func(now *run) bool { now.Offered = true; return now.Ended == nil }); err != nil {
 			return err
 		}
 	}
 	taken, err := h.caller.put(ctx, to, r.id(), environment(r.Spec.Env))
 	if err != nil {
-		return err
+		return fault{err}
 	}
 	return h.change(r, func(now *run) bool {
 		switch {
@@ -149,15 +179,15 @@ func (h *Host) deliver(ctx context.Context, r run, to line) error {
 	})
 }
 
-// follow asks for the end of a run until there is one.
-func (h *Host) follow(ctx context.Context, r run, to line) error {
+// follow asks for the end of a run until there is one. A container that has forgotten a run, which has to stay, may have it still.
+func (h *Host) follow(ctx context.Context, r run, c container, to line) error {
 	begun := time.Now()
 	s, known, err := h.caller.ask(ctx, to, r.id())
 	switch {
 	case err != nil:
-		return err
+		return fault{err}
 	case !known:
-		h.settle(r, ended{ExitCode: exitKilled, Interrupted: true, Reason: "the resident container has forgotten the run", Finished: time.Now()})
+		h.condemn(ctx, c, "the resident container has forgotten a run")
 	case s.State == residence.Ended && !r.Stopped && (*s.ExitCode == exitTerminated || *s.ExitCode == exitKilled):
 		return h.unasked(ctx, r, to, s)
 	case s.State == residence.Ended:
@@ -178,10 +208,10 @@ func (h *Host) unasked(ctx context.Context, r run, to line, s said) error {
 	pause(ctx, again)
 	ready, err := h.caller.ready(ctx, to)
 	if err != nil {
-		return err
+		return fault{err}
 	}
 	if !ready {
-		return openflow.Errorf(openflow.CodeUnavailable, "the resident container ends")
+		return fault{openflow.Errorf(openflow.CodeUnavailable, "the resident container ends")}
 	}
 	h.settle(r, ended{ExitCode: *s.ExitCode, Finished: time.UnixMilli(s.Finished)})
 	return nil

@@ -3,7 +3,9 @@
 package httpclient
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -19,6 +21,8 @@ type Options struct {
 	Patience time.Duration
 	// TLS is how the other side is known, and what is shown to it; nil: as the web does.
 	TLS *tls.Config
+	// Meet is done with each new connection before any request is sent over it; nil: nothing. Its error closes the connection.
+	Meet func(context.Context, net.Conn) error
 }
 
 // alive finds out within 25 s that the machine at the other end of a connection is gone, with or without a call under way.
@@ -40,6 +44,9 @@ func New(o Options) *http.Client {
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
 	t.DialContext = (&net.Dialer{Timeout: connecting, KeepAliveConfig: alive}).DialContext
+	if o.Meet != nil {
+		t.DialContext = met(t.DialContext, o.Meet)
+	}
 	t.ResponseHeaderTimeout = o.Patience
 	t.MaxIdleConnsPerHost = idle
 	t.DisableCompression = true
@@ -47,5 +54,21 @@ func New(o Options) *http.Client {
 	return &http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// met makes connections that have been met.
+func met(
+	dial func(ctx context.Context, network, address string) (net.Conn, error), meet func(context.Context, net.Conn) error,
+) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := meet(ctx, conn); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return conn, nil
 	}
 }

@@ -1,5 +1,6 @@
 """A component in Python, made without our kit: docs/spec/algorithm-image.md is all that it knows. It needs the standard library."""
 import collections
+import hashlib
 import hmac
 import http.client
 import http.server
@@ -175,6 +176,9 @@ class Residence(http.server.BaseHTTPRequestHandler):
             self.close_connection = True  # what it sends is not read
             return self.answer(413)
         text = self.rfile.read(length)
+        if re.fullmatch(r"/v1/proof\?nonce=[A-Za-z0-9]{16,128}", self.path) and self.command == "GET":
+            asked = ("GET " + self.path).encode()
+            return self.answer(200, {"proof": hmac.new(os.environ["OPENFLOW_SERVE_KEY"].encode(), asked, hashlib.sha256).hexdigest()})
         said = self.headers.get("Authorization", "").encode("latin-1", "replace")
         if not hmac.compare_digest(said, ("Bearer " + os.environ["OPENFLOW_SERVE_KEY"]).encode()):
             return self.answer(401)
