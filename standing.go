@@ -67,7 +67,7 @@ func (s ComponentState) TakesJobs() bool {
 type ComponentStanding struct {
 	State   ComponentState
 	Reason  string // why it has failed; empty otherwise
-	Machine string // that found that it has failed, and looks again
+	Machine string // ID of the one that has found that it has failed, and looks again
 	Since   time.Time
 }
 
@@ -89,7 +89,7 @@ type ComponentCall struct {
 	Event     ComponentEvent
 	Reason    string
 	By        string
-	Machine   string // that has found out
+	Machine   string // ID of the one that has found out
 	// Probe says that nobody has asked: what is unloaded stays so, and a failure that another machine has found is not ended.
 	Probe bool
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -78,10 +79,15 @@ one that serves jobs which name no provider. With -o json its description is the
 
 // component writes what people want to know of a component.
 func component(w io.Writer, c wire.Component) {
-	line(w, c.Name+" of "+c.Provider+": "+condition(c), c.Title)
+	heading := c.Name + " of " + c.Provider
+	if c.Title != "" {
+		heading += ": " + c.Title
+	}
+	line(w, heading)
 	if c.Summary != "" {
 		line(w, c.Summary)
 	}
+	line(w, "state", condition(c))
 	line(w, "roles", words(c.Roles))
 	line(w, "stages", words(c.Stages))
 	line(w, "speaks", spoken(c.Protocols))
@@ -92,9 +98,9 @@ func component(w io.Writer, c wire.Component) {
 	for _, p := range c.Probes {
 		line(w, "asked", string(p.Kind), p.String())
 	}
-	line(w, "described as", c.Form)
+	line(w, "described as", form(c.Form))
 	for _, p := range c.Parameters {
-		line(w, "parameter", p.Name, need(p.Optional), usual(p.Default), p.Summary)
+		line(w, "parameter", p.Name, need(p.Optional), allowed(p.Schema), usual(p.Default), cmp.Or(p.Summary, p.Title))
 	}
 	for _, side := range []struct {
 		name string
@@ -161,6 +167,14 @@ func need(optional bool) string {
 		return "optional"
 	}
 	return "required"
+}
+
+// form is the form of a description.
+func form(name string) string {
+	if name == "label" {
+		return "nothing but a name, in a label of its image: any role, no parameters, inputs or outputs"
+	}
+	return name
 }
 
 // usual is a default as JSON has it.

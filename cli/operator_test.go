@@ -72,14 +72,14 @@ func TestDescriptionOfAComponentHasLines(t *testing.T) {
 	_, url := newFake(t, map[string]string{
 		"GET /openflow/v1/user/component/show": `{"name":"psi","provider":"acme:1","default":true,"state":"LOADED","title":"PSI","form":"interop",
 			"roles":["guest","host"],"stages":["default"],"protocols":[{"name":"acme/psi","version":"1"}],"runtime":"docker","way":"resident","runs":8,
-			"parameters":[{"name":"curve","optional":true,"default":"p256","summary":"which curve"},{"name":"key","optional":false}],
+			"parameters":[{"name":"curve","optional":true,"default":"p256","summary":"which curve","schema":{"enum":["p256","c25519"]}},{"name":"key","optional":false}],
 			"inputs":[{"kind":"data","key":"ids","types":["csv"],"optional":true,"stages":["default"],"roles":["guest","host"]}],
 			"outputs":[{"kind":"metric","key":"overlap","types":["json"],"stages":["default"],"roles":["guest"]}],"warnings":["x is ignored"]}`,
 	})
 	got := run(t, "component", "show", "psi", "--node", url)
 	require.Equal(t, []string{
-		"psi of acme:1: LOADED PSI", "roles guest, host", "stages default", "speaks acme/psi@1", "runs on docker, resident, 8 runs at once in each container", "described as interop",
-		`parameter curve optional default "p256" which curve`, "parameter key required - -", "input ids data csv optional default guest, host",
+		"psi of acme:1: PSI", "state LOADED", "roles guest, host", "stages default", "speaks acme/psi@1", "runs on docker, resident, 8 runs at once in each container", "described as interop",
+		`parameter curve optional one of "p256", "c25519" default "p256" which curve`, "parameter key required - - -", "input ids data csv optional default guest, host",
 		"output overlap metric json required default guest", "warning x is ignored", "",
 	}, strings.Split(regexp.MustCompile(` +`).ReplaceAllString(got.stdout, " "), "\n"))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"openflow/sdk"
+	"openflow/site/osv"
 	"openflow/site/policy"
 )
 
@@ -24,13 +25,19 @@ func policyCheckCommand(o *options) *cobra.Command {
 		Use:   "check FILE",
 		Short: "Read a policy file as a node would, and print what it puts in force",
 		Long: `Read a policy file as a node would at its start, and print what it would put in force, defaults included. No node is asked.
-A key that does not exist, or a value out of its bounds, is told with its line, with exit code 2.`,
+A key that does not exist, or a value out of its bounds, is told with its line, with exit code 2. A folder of vulnerabilities that is
+not there, or has no record, is a warning: the file may be for another machine.`,
 		Example: `  openflow policy check /etc/openflow/policy.yaml`,
 		Args:    positional("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := policy.Read(args[0])
 			if err != nil {
 				return err
+			}
+			if folder := p.Images.Vulnerabilities; folder != "" {
+				if err := osv.Folder(folder).Check(c.Context()); err != nil {
+					say(c, "warning: %v", err)
+				}
 			}
 			return showPolicy(o, c, sdk.SitePolicy{File: args[0], Policy: p}, "# as "+args[0]+" says")
 		},

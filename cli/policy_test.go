@@ -16,6 +16,17 @@ func TestPolicyCheck(t *testing.T) {
 	require.Zero(t, r.code, r.stderr)
 	require.Contains(t, r.stdout, "  min_intersection: 50\n")
 	require.Contains(t, r.stdout, "  score_memory: 30d\n", "defaults are printed, too")
+	require.Empty(t, r.stderr)
+
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(file, []byte("images:\n  vulnerabilities: "+folder+"\n"), 0o600))
+	r = run(t, "policy", "check", file)
+	require.Zero(t, r.code, r.stderr)
+	require.Contains(t, r.stderr, "warning: the folder of vulnerabilities, "+folder+", has no record, no file that ends in .json: nothing of a provider is registered or run")
+	require.Contains(t, r.stdout, folder)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.json"), nil, 0o600))
+	require.Empty(t, run(t, "policy", "check", file).stderr)
+
 	require.NoError(t, os.WriteFile(file, []byte("psi:\n  min_rows: 50\n"), 0o600))
 	r = run(t, "policy", "check", file)
 	require.Equal(t, 2, r.code)

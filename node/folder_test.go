@@ -55,3 +55,46 @@ func TestFolderIsAudited(t *testing.T) {
 	require.Equal(t, []string{"components-folder", "provider/register"}, []string{events[0].Actor, events[0].Action})
 	require.Contains(t, events[0].Subject, "acme:1 "+filepath.Join(folder, "greet")+" sha256:")
 }
+
+// refusing is a policy that lets no provider run any more.
+type refusing struct{ policies }
+
+type policies = registry.Judge
+
+func (refusing) Stands(context.Context, openflow.ProviderRecord) error {
+	return openflow.Errorf(openflow.CodePermission, "the policy wants a signature")
+}
+
+// A start says which components cannot run, and why. It looks whether that is still so.
+func TestStartTellsOfFailedComponents(t *testing.T) {
+	ctx := t.Context()
+	rows, err := catalogue.Open(ctx, catalogue.Options{File: filepath.Join(t.TempDir(), "c.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	file := filepath.Join(t.TempDir(), "greet")
+	require.NoError(t, os.WriteFile(file, []byte(vendor), 0o700))
+	n := &Node{rows: rows}
+	n.registry = &registry.Registry{
+		Self: "9999", Rows: rows, Device: "docker", Speaks: func(d openflow.Dialect) (openflow.Dialect, error) { return d, nil }, ID: "m1",
+		Machine: &programs.Programs{
+			Machine: "m1", Device: "docker", Images: fake.New(nil), Isolated: true, Copies: t.TempDir(), Question: driver.AskHere,
+			Bring: func(_ context.Context, path string) (string, error) { return path, nil },
+		},
+	}
+	_, _, err = n.registry.Register(ctx, registry.Registration{What: file, User: "ann"})
+	require.NoError(t, err)
+	require.NoError(t, n.checkComponents(ctx))
+	require.Empty(t, n.warnings)
+
+	_, err = rows.ChangeComponents(ctx, openflow.ComponentCall{
+		Provider: openflow.ProviderRef{Name: "acme", Version: "1"}, Event: openflow.ComponentFail, Reason: "it was gone", By: "machine m1", Machine: "m1",
+	})
+	require.NoError(t, err)
+	n.registry.Judge = refusing{}
+	require.NoError(t, n.checkComponents(ctx))
+	require.Len(t, n.warnings, 1)
+	require.Contains(t, n.warnings[0], "components of acme:1: greet: FAILED, no new jobs: the policy wants a signature")
+	n.registry.Judge, n.warnings = nil, nil
+	require.NoError(t, n.checkComponents(ctx))
+	require.Empty(t, n.warnings, "it can run again")
+}

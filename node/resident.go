@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"slices"
+	"time"
 
 	"openflow"
 	"openflow/runtime/driver"
@@ -56,7 +57,7 @@ func (s serving) Serving(of openflow.ProviderRef, component string) []string {
 }
 
 // Serve implements registry.Residents: as for a run that asks for nothing special.
-func (s serving) Serve(ctx context.Context, of openflow.ProviderRef, component string) error {
+func (s serving) Serve(ctx context.Context, of openflow.ProviderRef, component string, stays time.Duration) error {
 	rows, err := s.rows.Components(ctx, of.Name, of.Version)
 	if err != nil {
 		return err
@@ -80,6 +81,7 @@ func (s serving) Serve(ctx context.Context, of openflow.ProviderRef, component s
 	if container == nil {
 		return driver.NoResidents()
 	}
+	container.Idle = max(container.Idle, stays)
 	return s.runtime.Warm(ctx, *container)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"time"
 
 	"openflow"
 	"openflow/activities"
@@ -16,6 +17,7 @@ import (
 	"openflow/runtime/launch"
 	"openflow/server"
 	"openflow/server/application"
+	"openflow/site/doctor"
 	"openflow/site/programs"
 	"openflow/site/registry"
 	"openflow/site/trust/supplies"
@@ -39,7 +41,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	}
 	n.registry = &registry.Registry{
 		Judge: n.vetter,
-		Self:  n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known, Name: known.Machine,
+		Self:  n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known, ID: n.home.Node, Name: known.Machine,
 		Tell: n.tellComponent,
 	}
 	err = n.machine.open(ctx, means{
@@ -55,6 +57,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		return err
 	}
 	if known.BuiltIn, err = registry.BuiltIn(ctx, known, n.rows, own); err != nil {
+		return err
+	}
+	if err := n.takeOver(ctx); err != nil {
 		return err
 	}
 	if err := n.registerFolder(ctx); err != nil {
@@ -74,6 +79,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if err := n.checkPrograms(ctx); err != nil {
 		return err
 	}
+	if err := n.checkComponents(ctx); err != nil {
+		return err
+	}
 	n.config.Limits = limited(n.config.Limits, n.has)
 	n.counts = &counting.Site{Capacity: n.config.Limits.Capacity(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
 	return nil
@@ -86,6 +94,23 @@ func ownProgram(path string, known dialect.All) (openflow.ProviderRecord, error)
 		return openflow.ProviderRecord{}, err
 	}
 	return programs.Own(path, speaks)
+}
+
+// takeOver has this node look after components that machines have found to fail which are not there any more, such as this one
+// with another home.
+func (n *Node) takeOver(ctx context.Context) error {
+	if n.config.NoTasks {
+		return nil // it looks after none
+	}
+	alive, err := n.pool().Workers(ctx, "")
+	if err != nil {
+		return err
+	}
+	ids := make([]string, len(alive))
+	for i, w := range alive {
+		ids[i] = w.Machine
+	}
+	return n.registry.TakeOver(ctx, ids)
 }
 
 // registerFolder registers what is in the site's folder of components. What cannot be registered is a warning: the node starts.
@@ -118,6 +143,25 @@ func (n *Node) checkPrograms(ctx context.Context) error {
 		} else if n.programs.Exposed(p) {
 			n.warnings = append(n.warnings, fmt.Sprintf("programs of provider %s run as the node's user: this runtime isolates nothing, and --trust-provider names it", p.Ref()))
 		}
+	}
+	return err
+}
+
+// stockTime bounds what a start waits for, until it says which components have failed: their runtime may be slow.
+const stockTime = 5 * time.Second
+
+// checkComponents looks once whether components can run here, as the node does while it runs, and warns of those that cannot.
+func (n *Node) checkComponents(ctx context.Context) error {
+	if !n.config.NoTasks {
+		limited, cancel := context.WithTimeout(ctx, stockTime)
+		defer cancel()
+		if err := n.registry.Probe(limited); err != nil && limited.Err() == nil {
+			return err
+		}
+	}
+	failed, err := n.registry.Failed(ctx)
+	for _, f := range doctor.Failed(failed) {
+		n.warnings = append(n.warnings, f.Check+": "+f.Detail+" ("+f.Remedy+")")
 	}
 	return err
 }

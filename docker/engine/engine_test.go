@@ -294,6 +294,12 @@ func TestImages(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, has)
 
+	for _, name := range []string{"UPPER", "a//b", "a/../b", "a b"} {
+		_, err = rt.Image(t.Context(), name)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+		require.ErrorContains(t, err, "is not the name of an image (write NAME:TAG")
+	}
+
 	binary, err := os.ReadFile(payloadPath)
 	require.NoError(t, err)
 	img, err := image.Build(append(binary, rand.Text()...), image.Options{Tag: "openflow-test:latest", Path: "/opt/payload"})

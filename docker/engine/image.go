@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
+	references "github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
 
@@ -50,9 +51,9 @@ func (r *Runtime) HasImage(ctx context.Context, id string) (bool, error) {
 
 // Image finds what an ID or a reference names. Errors: CodeNotFound, CodeInvalid.
 func (r *Runtime) Image(ctx context.Context, name string) (driver.Image, error) {
-	if len(name) > maxName || strings.ContainsFunc(name, notInNames) {
-		return driver.Image{}, openflow.Errorf(openflow.CodeInvalid, "%q is not the name of an image", openflow.Cut(name, 80)).
-			WithHint("write NAME:TAG, NAME@sha256:… or sha256:…")
+	if _, err := references.ParseReference(name); err != nil ||
+		len(name) > maxName || strings.ContainsFunc(name, notInNames) || slices.ContainsFunc(strings.Split(name, "/"), notAPart) {
+		return driver.Image{}, notAName(name)
 	}
 	found, err := r.api.ImageInspect(ctx, name)
 	if err != nil {
@@ -66,6 +67,11 @@ func (r *Runtime) Image(ctx context.Context, name string) (driver.Image, error) 
 	return img, nil
 }
 
+func notAName(name string) error {
+	return openflow.Errorf(openflow.CodeInvalid, "%q is not the name of an image", openflow.Cut(name, 80)).
+		WithHint("write NAME:TAG, NAME@sha256:… or sha256:…; the letters of NAME are small")
+}
+
 // maxName is how many bytes the name of an image may have.
 const maxName = 512
 
@@ -77,6 +83,9 @@ func notInNames(r rune) bool {
 	}
 	return true
 }
+
+// notAPart recognises parts of a path that would name another one.
+func notAPart(s string) bool { return s == "" || s == "." || s == ".." }
 
 // PullImage implements driver.Images.
 func (r *Runtime) PullImage(ctx context.Context, reference string) (driver.Image, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"openflow"
+	"openflow/residence"
 	"openflow/runtime/driver"
 )
 
@@ -53,7 +54,9 @@ func (r *Runtime) Execute(ctx context.Context, name string, command []string, mo
 	if err != nil {
 		return driver.Answer{}, err
 	}
-	made, err := r.api.ExecCreate(ctx, c.ID, client.ExecCreateOptions{Cmd: command, User: nobody, AttachStdout: true, AttachStderr: true})
+	made, err := r.api.ExecCreate(ctx, c.ID, client.ExecCreateOptions{
+		Cmd: command, User: nobody, Env: residence.Withheld(), AttachStdout: true, AttachStderr: true,
+	})
 	if cerrdefs.IsConflict(err) {
 		return driver.Answer{}, driver.NotRunning(name) // it has ended since
 	}

@@ -16,6 +16,7 @@ import (
 	"openflow"
 	"openflow/docker/engine"
 	"openflow/docker/image"
+	"openflow/residence"
 )
 
 // resident starts a container, and waits until it has said that it is ready.
@@ -87,8 +88,18 @@ func TestANodeReachesItsContainers(t *testing.T) {
 func TestExecute(t *testing.T) {
 	requireDocker(t)
 	rt := open(t, engine.Options{Network: ownNetwork(t)})
-	name := resident(t, rt, "hang")
+	s := spec(t, rt, "hang")
+	s.Env = []string{residence.Address + "=0.0.0.0:8080", residence.Key + "=secret", "MODEL=/opt/m"}
+	_, err := rt.Ensure(t.Context(), s)
+	require.NoError(t, err)
+	require.NoError(t, rt.Start(t.Context(), s.Name))
+	name := s.Name
 	ready(t, rt, name)
+	seen, err := rt.Execute(t.Context(), name, []string{image.DefaultPath, "env"}, 4<<10)
+	require.NoError(t, err)
+	require.Contains(t, string(seen.Text), "MODEL=/opt/m\n")
+	require.NotContains(t, string(seen.Text), "secret", "a run of the container can read what a command there was started with")
+	require.NotContains(t, string(seen.Text), "8080")
 	program := image.DefaultPath
 	for label, tc := range map[string]struct {
 		command []string

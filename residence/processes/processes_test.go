@@ -64,7 +64,7 @@ func run() int {
 		return 7
 	case "crash":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		return endure()
 	case "write":
 		if err := os.WriteFile(filepath.Join(os.Getenv("TMPDIR"), "left"), nil, 0o600); err != nil {
 			return 1
@@ -78,7 +78,7 @@ func run() int {
 		signal.Ignore(syscall.SIGTERM)
 		if start("linger") == 0 {
 			fmt.Println("ready", os.Getpid())
-			select {}
+			return endure()
 		}
 	case "peek":
 		_, err := os.ReadFile("/proc/" + with + "/environ")
@@ -119,7 +119,14 @@ func wait() int {
 func linger() int {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
 	fmt.Println(os.Getpid())
-	select {}
+	return endure()
+}
+
+// endure lasts until a signal ends the process. A select without cases is an error to the runtime where nothing else goes on.
+func endure() int {
+	for {
+		_ = syscall.Pause() // a signal that is ignored
+	}
 }
 
 // double starts what lingers, and leaves it to whom it may concern.

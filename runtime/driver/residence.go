@@ -31,8 +31,9 @@ type Residence interface {
 	// CodeConflict (it does not run), CodeUnavailable.
 	Reach(ctx context.Context, name string, port int) (address string, err error)
 
-	// Execute runs a command in a running container to its end, with what the container has. How it ends is no error.
-	// Errors: CodeNotFound, CodeConflict (it does not run), CodeUnavailable; the context's.
+	// Execute runs a command in a running container to its end, with what the container has, but for the secret by which its node
+	// calls it. Runs there can read the environment of every process of their user. How the command ends is no error. Errors:
+	// CodeNotFound, CodeConflict (it does not run), CodeUnavailable; the context's.
 	Execute(ctx context.Context, name string, command []string, most int) (Answer, error)
 }
 

@@ -196,7 +196,7 @@ func (r *Runtime) Execute(ctx context.Context, name string, command []string, mo
 	if c.plan.Execute == nil {
 		return driver.Answer{}, nil
 	}
-	return hear(ctx, q, c.plan.Execute, driver.Spec{Name: name, Image: c.spec.Image, Command: command, Env: c.spec.Env})
+	return hear(ctx, q, c.plan.Execute, driver.Spec{Name: name, Image: c.spec.Image, Command: command, Env: withheld(c.spec.Env)})
 }
 
 // runningOne is a container that runs.
@@ -221,4 +221,12 @@ func variable(env []string, name string) string {
 		}
 	}
 	return ""
+}
+
+// withheld are the variables of a container without those of residence.Withheld.
+func withheld(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(residence.Withheld(), name+"=")
+	})
 }

@@ -157,17 +157,21 @@ func TestResidentContainer(t *testing.T) {
 }
 
 func TestServingIsRefused(t *testing.T) {
-	told := func(name string) string {
-		return map[string]string{residence.Address: "127.0.0.1:0", residence.Key: ""}[name]
-	}
+	resident := component.Component{Name: "a", Resident: 1}
 	for name, tc := range map[string]struct {
-		of   component.Component
-		says string
+		of           component.Component
+		address, key string
+		says         string
 	}{
-		"no component is resident": {component.Component{Name: "a"}, "no component of this program is resident"},
-		"no secret":                {component.Component{Name: "a", Resident: 1}, "is empty"},
+		"no component is resident": {component.Component{Name: "a"}, "127.0.0.1:0", "k", "no component of this program is resident"},
+		"no secret":                {resident, "127.0.0.1:0", "", "is empty"},
+		"no address":               {resident, "", "k", "is empty"},
+		"an address of nobody":     {resident, "127.0.0.1", "k", "cannot listen"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			told := func(name string) string {
+				return map[string]string{residence.Address: tc.address, residence.Key: tc.key}[name]
+			}
 			var stdout, stderr bytes.Buffer
 			code := component.Command(t.Context(), []string{"serve"}, told, &stdout, &stderr, tc.of)
 			require.Equal(t, component.ExitUsage, code)

@@ -23,7 +23,7 @@ type Component struct {
 	Runtime     string           `json:"runtime"`           // that its runs have here, such as docker
 	State       string           `json:"state"`             // UNLOADED, LOADED, STARTED, STOPPED or FAILED
 	Reason      string           `json:"reason,omitempty"`  // why it has failed
-	Machine     string           `json:"machine,omitempty"` // that has found so
+	Machine     string           `json:"machine,omitempty"` // ID of the one that has found so
 	Since       *int64           `json:"since"`             // milliseconds since 1970
 	Way         openflow.Way     `json:"way"`
 	Probes      []Probe          `json:"probes,omitempty"` // by which it is asked whether it works

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -68,10 +69,10 @@ type decision struct {
 	remedies []string
 }
 
-// refuse notes that a rule stands against the applicant.
+// refuse notes that a rule stands against the applicant. The remedy may be empty: it is said with those of others.
 func (d *decision) refuse(rule, remedy, format string, args ...any) {
 	d.against = append(d.against, "policy."+rule+": "+fmt.Sprintf(format, args...))
-	if !slices.Contains(d.remedies, remedy) {
+	if remedy != "" && !slices.Contains(d.remedies, remedy) {
 		d.remedies = append(d.remedies, remedy)
 	}
 }
@@ -250,36 +251,46 @@ func (d *decision) wishes() {
 	may := openflow.Confinement{
 		Cores: p.MaxCores, Memory: int64(p.MaxMemory), Processes: int64(p.MaxProcesses), Disk: int64(p.MaxDisk), Log: int64(p.MaxLog),
 	}
-	const add = "if provider %s may have it, add it to %s of the policy"
-	grant := func(rule, what string, wish string, allowed bool) bool {
-		if !allowed {
-			d.refuse(rule, fmt.Sprintf(add, d.of.Provider, rule), "it asks for %s %q, which the policy does not give to it", what, openflow.Cut(openflow.Line(wish), 80))
+	var entries []string // that would give it what it lacks
+	grant := func(rule, what, wish, form string, check func(string) error, allowed bool) bool {
+		if allowed {
+			return true
 		}
-		return allowed
+		entry, remedy := cmp.Or(d.of.Provider, anything)+" "+fmt.Sprintf(form, wish), ""
+		if check(entry) == nil {
+			entries = append(entries, fmt.Sprintf("%q to %s", openflow.Cut(entry, 200), rule))
+		} else {
+			remedy = "no policy can give it some of that; see docs/policy.md"
+		}
+		d.refuse(rule, remedy, "it asks for %s %q, which the policy does not give to it", what, openflow.Cut(openflow.Line(wish), 80))
+		return false
 	}
 	allowed := of(p.Capabilities, d.of.Provider)
 	for _, c := range capabilities(w.Capabilities) {
-		if grant("containers.capabilities", "the capability", c, slices.Contains(allowed, c)) {
+		if grant("containers.capabilities", "the capability", c, "%s", CheckCapability, slices.Contains(allowed, c)) {
 			may.Capabilities = append(may.Capabilities, c)
 		}
 	}
 	for _, m := range unique(w.Mounts) {
 		found, ok := mountAt(of(p.Mounts, d.of.Provider), m)
-		if grant("containers.mounts", "a mount at", m, ok) {
+		if grant("containers.mounts", "a mount at", m, "/path/on/the/machine:%s", CheckMount, ok) {
 			may.Mounts = append(may.Mounts, found)
 		}
 	}
 	allowed = of(p.Networks, d.of.Provider)
 	for _, n := range unique(w.Networks) {
-		if grant("containers.networks", "the network", n, slices.Contains(allowed, n)) {
+		if grant("containers.networks", "the network", n, "%s", CheckNetwork, slices.Contains(allowed, n)) {
 			may.Networks = append(may.Networks, n)
 		}
 	}
 	for _, v := range unique(w.Environment) {
 		found, ok := variable(of(p.Environment, d.of.Provider), v)
-		if grant("containers.environment", "the variable", v, ok) {
+		if grant("containers.environment", "the variable", v, "%s=value", CheckVariable, ok) {
 			may.Environment = append(may.Environment, found)
 		}
+	}
+	if len(entries) > 0 {
+		d.remedies = append(d.remedies, "if it may have that, add to the policy: "+told(entries))
 	}
 	for _, r := range []struct {
 		rule string

@@ -206,6 +206,27 @@ func TestDecideNamesTheRule(t *testing.T) {
 	}
 }
 
+// A refusal says once what would give a provider what it lacks, in the form of the policy, as far as any policy can.
+func TestHowToGiveWishes(t *testing.T) {
+	p := site(func(*openflow.SitePolicy) {})
+	for _, tc := range []struct {
+		wishes openflow.Wishes
+		hint   string
+	}{
+		{
+			openflow.Wishes{Mounts: []string{"/models"}, Environment: []string{"ACME_LICENCE"}, Capabilities: []string{"cap_kill"}, Networks: []string{"lake"}},
+			`if it may have that, add to the policy: "acme /path/on/the/machine:/models" to containers.mounts; "acme ACME_LICENCE=value" to containers.environment; ` +
+				`"acme KILL" to containers.capabilities; "acme lake" to containers.networks`,
+		},
+		{openflow.Wishes{Mounts: []string{"/proc"}, Networks: []string{"host"}}, "no policy can give it some of that; see docs/policy.md"},
+	} {
+		_, err := approval.Decide(p, applicant(func(a *approval.Applicant) { a.Wishes = tc.wishes }))
+		var refused *openflow.Error
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, tc.hint, refused.Hint)
+	}
+}
+
 // A container gets what the policy lists for its provider and it has asked for, and nothing else of the list.
 func TestWhatAContainerMayHave(t *testing.T) {
 	p := site(func(p *openflow.SitePolicy) {

@@ -239,10 +239,10 @@ func (mode) Sys() any            { return nil }
 
 func TestPolicyFile(t *testing.T) {
 	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
-	require.Equal(t, good, find(t, one(doctor.Policy("", false, nil)), "policy", "the defaults hold").Verdict)
-	require.Equal(t, good, find(t, one(doctor.Policy("/h/policy.yaml", false, nil)), "policy", "/h/policy.yaml is in force").Verdict)
-	require.Equal(t, tip, find(t, one(doctor.Policy("/h/policy.yaml", true, nil)), "policy", "has changed").Verdict)
-	require.Equal(t, bad, find(t, one(doctor.Policy("/h/policy.yaml", true, errors.New("line 2"))), "policy", "line 2").Verdict)
+	require.Equal(t, good, find(t, one(doctor.Policy("", false, nil, nil)), "policy", "the defaults hold").Verdict)
+	require.Equal(t, good, find(t, one(doctor.Policy("/h/policy.yaml", false, nil, nil)), "policy", "/h/policy.yaml is in force").Verdict)
+	require.Equal(t, tip, find(t, one(doctor.Policy("/h/policy.yaml", true, nil, nil)), "policy", "has changed").Verdict)
+	require.Equal(t, bad, find(t, one(doctor.Policy("/h/policy.yaml", true, errors.New("line 2"), nil)), "policy", "line 2").Verdict)
 }
 
 func TestWriteFile(t *testing.T) {
@@ -289,4 +289,38 @@ func TestWork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.got, c.check, c.says).Verdict) })
 	}
+}
+
+// A policy whose folder is empty does not hold, and what follows from it says so.
+func TestPolicyWithoutRecords(t *testing.T) {
+	empty := openflow.Errorf(openflow.CodeInvalid, "the folder has no record").WithHint("put records there")
+	f := doctor.Policy("/h/policy.yaml", false, nil, empty)
+	require.Equal(t, []string{"the folder has no record", "put records there"}, []string{f.Detail, f.Remedy})
+	require.Equal(t, openflow.VerdictFail, f.Verdict)
+	ref := openflow.ProviderRef{Name: "acme", Version: "1"}
+	for remedy, one := range map[string]doctor.Provider{
+		"until that is mended, its runs fail here; see docs/policy.md": {Refused: empty},
+		"its runs fail here; see docs/providers.md on trust":           {Refused: openflow.Errorf(openflow.CodePermission, "no signature")},
+		"put back what was registered; until then its runs fail here":  {Wrong: errors.New("it is gone")},
+		"use --runtime docker, and leave --trust-provider out":         {Exposed: true},
+	} {
+		require.Equal(t, remedy, doctor.Providers(map[openflow.ProviderRef]doctor.Provider{ref: one})[0].Remedy)
+	}
+}
+
+// Components that have failed are told of by provider and reason.
+func TestFailed(t *testing.T) {
+	acme := openflow.ProviderRef{Name: "acme", Version: "1"}
+	of := func(name string, state openflow.ComponentState, reason string) openflow.ComponentRecord {
+		return openflow.ComponentRecord{Name: name, Provider: acme, Standing: openflow.ComponentStanding{State: state, Reason: reason}}
+	}
+	require.Empty(t, doctor.Failed([]openflow.ComponentRecord{of("a", openflow.ComponentLoaded, "")}))
+	found := doctor.Failed([]openflow.ComponentRecord{
+		of("b", openflow.ComponentFailed, "it is gone"), of("a", openflow.ComponentFailed, "it is gone"), of("c", openflow.ComponentFailed, "it ails"),
+	})
+	require.Len(t, found, 2)
+	require.Equal(t, "components of acme:1", found[0].Check)
+	require.Equal(t, "c: FAILED, no new jobs: it ails", found[0].Detail)
+	require.Equal(t, "a, b: FAILED, no new jobs: it is gone", found[1].Detail)
+	require.Equal(t, openflow.VerdictFail, found[1].Verdict)
 }

@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -116,13 +118,22 @@ func OwnKey(info fs.FileInfo, stored, running string, err error) openflow.Findin
 }
 
 // Policy checks the site's policy file: that the next start can read it, and that it is what the node goes by. file is
-// empty where there is none.
-func Policy(file string, changed bool, err error) openflow.Finding {
+// empty where there is none. folder says why nothing can be compared with the vulnerabilities that it names.
+func Policy(file string, changed bool, err, folder error) openflow.Finding {
 	switch {
 	case err != nil:
 		return fail("policy", fmt.Sprint(err), "mend the file (openflow policy check FILE): the node would not start again with it")
 	case changed:
 		return warn("policy", "the policy file has changed since the node started and is not in force", "restart the node; openflow policy show tells what it goes by")
+	case folder != nil:
+		detail, remedy := folder.Error(), "put the folder back, or leave images.vulnerabilities out of the policy"
+		var said *openflow.Error
+		if errors.As(folder, &said) && said.Hint != "" {
+			bare := *said
+			bare.Hint = ""
+			detail, remedy = bare.Error(), said.Hint
+		}
+		return fail("policy", detail, remedy)
 	case file == "":
 		return ok("policy", "there is no policy file: the defaults hold")
 	}
@@ -137,24 +148,33 @@ func Components(path string, err error) openflow.Finding {
 	return ok("components", "algorithms come from "+path)
 }
 
-// Providers checks the programs of further providers, of which err says what is wrong. What of them is exposed runs with all
-// that the node's user may do.
-func Providers(wrong map[openflow.ProviderRef]error, exposed map[openflow.ProviderRef]bool) []openflow.Finding {
-	if len(wrong) == 0 {
+// Provider is what is known of a further provider.
+type Provider struct {
+	Wrong   error // with what it runs
+	Refused error // by the policy, or because that cannot be applied
+	Exposed bool  // it runs with all that the node's user may do
+}
+
+// Providers checks further providers.
+func Providers(known map[openflow.ProviderRef]Provider) []openflow.Finding {
+	if len(known) == 0 {
 		return []openflow.Finding{ok("providers", "no provider is registered beside the built-in one")}
 	}
 	var list []openflow.Finding
-	for _, ref := range slices.SortedFunc(maps.Keys(wrong), func(a, b openflow.ProviderRef) int { return strings.Compare(a.String(), b.String()) }) {
+	for _, ref := range slices.SortedFunc(maps.Keys(known), func(a, b openflow.ProviderRef) int { return strings.Compare(a.String(), b.String()) }) {
 		check := "provider " + ref.String()
-		if err := wrong[ref]; err != nil {
+		if err := cmp.Or(known[ref].Wrong, known[ref].Refused); err != nil {
 			remedy := "put back what was registered; until then its runs fail here"
-			if openflow.CodeOf(err) == openflow.CodePermission {
+			switch {
+			case openflow.CodeOf(err) == openflow.CodePermission:
 				remedy = "its runs fail here; see docs/providers.md on trust"
+			case known[ref].Wrong == nil:
+				remedy = "until that is mended, its runs fail here; see docs/policy.md"
 			}
 			list = append(list, fail(check, fmt.Sprint(err), remedy))
 			continue
 		}
-		if exposed[ref] {
+		if known[ref].Exposed {
 			list = append(list, warn(check, "its program runs as the node's user, and can read the node's key: this runtime isolates nothing, and --trust-provider names it",
 				"use --runtime docker, and leave --trust-provider out"))
 			continue
@@ -162,6 +182,30 @@ func Providers(wrong map[openflow.ProviderRef]error, exposed map[openflow.Provid
 		list = append(list, ok(check, "what it runs is what was registered"))
 	}
 	return list
+}
+
+// Failed tells of the components that have failed, of each provider and reason once. Those that it does not fail are passed over.
+func Failed(list []openflow.ComponentRecord) []openflow.Finding {
+	type why struct {
+		of     openflow.ProviderRef
+		reason string
+	}
+	names := map[why][]string{}
+	for _, c := range list {
+		if c.Standing.State == openflow.ComponentFailed {
+			key := why{c.Provider, c.Standing.Reason}
+			names[key] = append(names[key], c.Name)
+		}
+	}
+	var found []openflow.Finding
+	for _, key := range slices.SortedFunc(maps.Keys(names), func(a, b why) int {
+		return cmp.Or(strings.Compare(a.of.String(), b.of.String()), strings.Compare(a.reason, b.reason))
+	}) {
+		slices.Sort(names[key])
+		found = append(found, fail("components of "+key.of.String(), fmt.Sprintf("%s: FAILED, no new jobs: %s", few(names[key]), key.reason),
+			"they are loaded by themselves once that is mended; openflow component show says how each stands"))
+	}
+	return found
 }
 
 // Orphans checks for containers of this node that no run needs. The sweep of every minute removes them.

@@ -44,7 +44,9 @@ func (f Folder) each(ctx context.Context, visit func(path string, e fs.DirEntry)
 		return visit(path, e)
 	})
 	if err == nil && n == 0 {
-		err = openflow.Errorf(openflow.CodeInvalid, "it has no record: no file that ends in .json")
+		return openflow.Errorf(openflow.CodeInvalid,
+			"the folder of vulnerabilities, %s, has no record, no file that ends in .json: nothing of a provider is registered or run", f).
+			WithHint("put records there, one JSON file in OSV's format for each, or leave images.vulnerabilities out of the policy")
 	}
 	if err == nil {
 		return nil
@@ -58,6 +60,12 @@ func (f Folder) each(ctx context.Context, visit func(path string, e fs.DirEntry)
 	}
 	return openflow.Errorf(code, "the folder of vulnerabilities, %s, cannot be read: %w", f, err).
 		WithHint("see images.vulnerabilities of the policy: put the records there, one JSON file in OSV's format for each")
+}
+
+// Check refuses a folder that cannot be read or holds no record, by which nothing could be registered or run. It reads none.
+// Errors: CodeUnavailable, CodeInvalid; the context's.
+func (f Folder) Check(ctx context.Context) error {
+	return f.each(ctx, func(string, fs.DirEntry) error { return fs.SkipAll })
 }
 
 // State is a hash of what the folder holds, by names, sizes and times of files: nothing is read. Errors: CodeUnavailable,

@@ -212,7 +212,7 @@ func TestFolderThatIsRefused(t *testing.T) {
 		code openflow.Code
 	}{
 		"not there": {osv.Folder(filepath.Join(t.TempDir(), "x")), "no such file", openflow.CodeUnavailable},
-		"empty":     {folder(t, nil), "it has no record", openflow.CodeInvalid},
+		"empty":     {folder(t, nil), "has no record", openflow.CodeInvalid},
 		"no record": {folder(t, map[string]string{"a/b.json": "x"}), filepath.Join("a", "b.json"), openflow.CodeInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -220,6 +220,11 @@ func TestFolderThatIsRefused(t *testing.T) {
 			require.Equal(t, tc.code, openflow.CodeOf(err))
 			require.ErrorContains(t, err, tc.want)
 			require.ErrorContains(t, err, "images.vulnerabilities")
+			if name == "no record" {
+				require.NoError(t, tc.f.Check(t.Context()), "what is there is not read")
+				return
+			}
+			require.Equal(t, err, tc.f.Check(t.Context()))
 		})
 	}
 }

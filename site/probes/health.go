@@ -86,6 +86,26 @@ func (h *Health) Verdict(list []openflow.ComponentProbe) Verdict {
 	return v
 }
 
+// How long the answers of something that has just begun are waited for: beyond what its probes take, and at most.
+const (
+	tolerance = time.Minute
+	mostTaken = time.Hour
+)
+
+// Takes is how long something that begins may take until its answers say whether it works: so long it must stay.
+func Takes(list []openflow.ComponentProbe) time.Duration {
+	var startup, others time.Duration
+	for _, p := range list {
+		long := time.Duration(p.Failures) * (p.Every + p.Timeout)
+		if p.Kind == openflow.ProbeStartup {
+			startup = max(startup, long)
+		} else {
+			others = max(others, long)
+		}
+	}
+	return min(startup+others+tolerance, mostTaken)
+}
+
 // Reason is why a component fails that has answered a probe wrongly so often in a row.
 func Reason(p openflow.ComponentProbe, times int, why string) string {
 	how := "asked GET " + p.HTTP

@@ -69,3 +69,14 @@ func TestHealthWithoutProbes(t *testing.T) {
 	require.Empty(t, h.Due(nil, time.Now()))
 	require.Equal(t, probes.Verdict{Works: true}, h.Verdict(nil))
 }
+
+// What begins stays until its probes have said whether it works, within reason.
+func TestTakes(t *testing.T) {
+	require.Equal(t, time.Minute, probes.Takes(nil))
+	require.Equal(t, time.Minute+2*61*time.Second+3*61*time.Second, probes.Takes([]openflow.ComponentProbe{
+		probe(openflow.ProbeStartup, 2), probe(openflow.ProbeReadiness, 1), probe(openflow.ProbeLiveness, 3),
+	}))
+	daily := probe(openflow.ProbeLiveness, 10)
+	daily.Every = openflow.MaxProbeEvery
+	require.Equal(t, time.Hour, probes.Takes([]openflow.ComponentProbe{daily}))
+}

@@ -136,6 +136,7 @@ type asking struct {
 
 	labelled []string                   // components that the labels of an image name; they are not asked for
 	given    map[string]json.RawMessage // descriptions that are given beside an image; their components are not asked
+	named    []string                   // components of which a label says the name, and nothing says more
 
 	apart bool // it was found not to describe itself, so that given descriptions count
 
@@ -190,7 +191,11 @@ func (p *asking) describe(ctx context.Context, name string) (openflow.ComponentR
 	if err := ctx.Err(); err != nil { // reading takes time too
 		return openflow.ComponentRecord{}, refused(p.of.Place, "%v: %s are allowed for all answers", err, describeWithin)
 	}
-	return p.read(name, raw)
+	c, err := p.read(name, raw)
+	if slices.Contains(p.named, name) {
+		c.Form = formLabel
+	}
+	return c, err
 }
 
 // list asks for the names of the components, each of which may come once.

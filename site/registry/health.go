@@ -19,8 +19,8 @@ import (
 type Residents interface {
 	// Serving lists the containers that serve a component of a provider now, by their names.
 	Serving(of openflow.ProviderRef, component string) []string
-	// Serve has one serve it, unless one does. An error says why none can.
-	Serve(ctx context.Context, of openflow.ProviderRef, component string) error
+	// Serve has one serve it, unless one does. A new one stays for so long at least without a run. An error says why none can.
+	Serve(ctx context.Context, of openflow.ProviderRef, component string, stays time.Duration) error
 	// Get makes a GET request of a path in a container, as the node makes its own. CodeNotFound: there is no such container. Any
 	// other error is that the container does not answer as HTTP has it.
 	Get(ctx context.Context, container, path string) (status int, err error)
@@ -33,7 +33,7 @@ type Residents interface {
 // What asking may cost.
 const (
 	askedAtOnce = 2               // providers: each question is a container
-	askedFor    = 2 * time.Minute // of one provider, in one round; more than any answer may take
+	askedFor    = 2 * time.Minute // of one provider, in one round, its containers included; more than any answer may take
 	maxProbed   = 64 << 10        // bytes of an answer, which nobody reads
 	runtimeTime = 5 * time.Second // in which a runtime answers that is well
 )
@@ -160,7 +160,7 @@ func (g *Registry) askProvider(ctx context.Context, p openflow.ProviderRecord, s
 	}
 	list = slices.DeleteFunc(list, func(c openflow.ComponentRecord) bool {
 		s := at[c.Name]
-		mine := s.State == openflow.ComponentFailed && s.Machine == g.Name
+		mine := s.State == openflow.ComponentFailed && s.Machine == g.ID
 		if !s.State.TakesJobs() && !mine {
 			g.forget(p.Ref(), c.Name)
 		}
@@ -172,7 +172,12 @@ func (g *Registry) askProvider(ctx context.Context, p openflow.ProviderRecord, s
 	if _, err := g.ready(ctx, p); err != nil {
 		return ctx.Err() // see Probe
 	}
-	g.put(ctx, p, g.due(ctx, p, list, at))
+	limited, cancel := context.WithTimeout(ctx, askedFor)
+	defer cancel()
+	g.put(limited, p, g.due(p, list))
+	if g.revive(limited, p, list, at) {
+		g.put(limited, p, g.due(p, list))
+	}
 	for _, c := range list {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -183,9 +188,7 @@ func (g *Registry) askProvider(ctx context.Context, p openflow.ProviderRecord, s
 }
 
 // due are the questions that are due, those first that have waited longest.
-func (g *Registry) due(
-	ctx context.Context, p openflow.ProviderRecord, list []openflow.ComponentRecord, at map[string]openflow.ComponentStanding,
-) []question {
+func (g *Registry) due(p openflow.ProviderRecord, list []openflow.ComponentRecord) []question {
 	var due []question
 	now := g.clock()
 	for _, c := range list {
@@ -196,7 +199,7 @@ func (g *Registry) due(
 			}
 			continue
 		}
-		serving := g.serving(ctx, p, c, w, at[c.Name])
+		serving := g.Residents.Serving(p.Ref(), c.Name)
 		for _, name := range serving {
 			if w.containers[name] == nil {
 				w.containers[name] = &served{}
@@ -217,26 +220,35 @@ func (g *Registry) due(
 	return due
 }
 
-// serving are the containers of a component. One that has failed gets a container now and then, so that somebody can be asked.
-func (g *Registry) serving(
-	ctx context.Context, p openflow.ProviderRecord, c openflow.ComponentRecord, w *watched, at openflow.ComponentStanding,
-) []string {
-	list := g.Residents.Serving(p.Ref(), c.Name)
-	if len(list) > 0 || at.State != openflow.ComponentFailed || g.clock().Before(w.begun.Add(openflow.MinProbeEvery)) {
-		return list
+// revive gets a container for a component that has failed and has none, so that somebody can be asked, and reports whether there is
+// one. It is one component in a round, the one that has waited longest: what everybody asks waits until its container is ready.
+func (g *Registry) revive(
+	ctx context.Context, p openflow.ProviderRecord, list []openflow.ComponentRecord, at map[string]openflow.ComponentStanding,
+) bool {
+	var next *watched
+	var of openflow.ComponentRecord
+	for _, c := range list {
+		if !g.resident(c) || at[c.Name].State != openflow.ComponentFailed || len(g.Residents.Serving(p.Ref(), c.Name)) > 0 {
+			continue
+		}
+		w := g.watch(p, c.Name)
+		if g.clock().Before(w.begun.Add(openflow.MinProbeEvery)) || next != nil && !w.begun.Before(next.begun) {
+			continue
+		}
+		next, of = w, c
 	}
-	w.begun = g.clock()
-	if err := g.Residents.Serve(ctx, p.Ref(), c.Name); err != nil {
-		return nil // it fails still
+	if next == nil || ctx.Err() != nil {
+		return false
 	}
-	return g.Residents.Serving(p.Ref(), c.Name)
+	next.begun = g.clock()
+	return g.Residents.Serve(ctx, p.Ref(), of.Name, probes.Takes(g.asked(of))) == nil // otherwise it fails still
 }
 
-// put asks questions, as far as time allows. The others come first in the next round.
+// put asks questions, as far as the time of the context allows. The others come first in the next round.
 func (g *Registry) put(ctx context.Context, p openflow.ProviderRecord, list []question) {
-	until := time.Now().Add(askedFor)
+	until, bounded := ctx.Deadline()
 	for _, q := range list {
-		if ctx.Err() != nil || time.Until(until) < q.probe.Timeout {
+		if ctx.Err() != nil || bounded && time.Until(until) < q.probe.Timeout {
 			return
 		}
 		failure, known := g.answer(ctx, p, q.container, q.probe)
@@ -296,7 +308,7 @@ func (g *Registry) conclude(ctx context.Context, p openflow.ProviderRecord, c op
 	if g.resident(c) {
 		v = g.judgeContainers(ctx, c, w)
 	}
-	call := openflow.ComponentCall{Provider: p.Ref(), Component: c.Name, By: "machine " + g.Name, Machine: g.Name, Probe: true}
+	call := openflow.ComponentCall{Provider: p.Ref(), Component: c.Name, By: "machine " + g.Name, Machine: g.ID, Probe: true}
 	switch {
 	case at.State.TakesJobs() && v.Failed != "":
 		call.Event, call.Reason = openflow.ComponentFail, v.Reason

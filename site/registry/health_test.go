@@ -44,7 +44,7 @@ esac`, w.dir))
 }
 
 func (w *ward) begin(g *Registry) {
-	g.Name, g.now = "here", func() time.Time { return w.time }
+	g.ID, g.Name, g.now = "here", "host", func() time.Time { return w.time }
 	g.Tell = func(_ context.Context, c openflow.ComponentChange) {
 		w.told = append(w.told, fmt.Sprintf("%s %s→%s", c.Component, c.From, c.To))
 	}
@@ -155,12 +155,23 @@ func TestComponentsAreAskedWhetherTheyWork(t *testing.T) {
 	w.is(openflow.ComponentLoaded, "")
 
 	w.ails("ready")
-	w.Name = "elsewhere"
+	w.ID = "elsewhere"
 	w.minutes(1)
 	w.works("ready")
-	w.Name = "here"
+	w.ID = "here"
+	require.NoError(t, w.TakeOver(t.Context(), []string{"elsewhere"}))
 	w.minutes(5)
 	require.Equal(t, openflow.ComponentFailed, w.standing("psi").State, "the machine that has found it looks again, and no other")
+	require.NoError(t, w.TakeOver(t.Context(), []string{"another"}))
+	w.minutes(1)
+	w.is(openflow.ComponentLoaded, "") // that machine is not there any more
+	w.ails("ready")
+	w.minutes(1)
+	w.is(openflow.ComponentFailed, `its readiness probe has failed once: asked ["ready"]: exit status 3: there is no ready`)
+	w.works("ready")
+	w.Name = "another host"
+	w.minutes(1)
+	w.is(openflow.ComponentLoaded, "") // whatever a machine is called
 	_, err = w.Remove(t.Context(), "acme", "ann")
 	require.NoError(t, err)
 	require.Empty(t, w.watched)
@@ -285,6 +296,14 @@ type rooms struct {
 	replaced []string
 	asked    int // for a container
 	refuse   bool
+	waits    []waiting
+}
+
+// waiting is who has waited for a container, and how.
+type waiting struct {
+	component string
+	bounded   bool
+	stays     time.Duration
 }
 
 func (r *rooms) Serving(_ openflow.ProviderRef, component string) []string {
@@ -294,8 +313,10 @@ func (r *rooms) Serving(_ openflow.ProviderRef, component string) []string {
 	return append([]string{}, r.serve...)
 }
 
-func (r *rooms) Serve(context.Context, openflow.ProviderRef, string) error {
+func (r *rooms) Serve(ctx context.Context, _ openflow.ProviderRef, component string, stays time.Duration) error {
 	r.asked++
+	until, bounded := ctx.Deadline()
+	r.waits = append(r.waits, waiting{component, bounded && time.Until(until) <= askedFor, stays})
 	if r.refuse {
 		return openflow.Errorf(openflow.CodeInvalid, "it does not begin")
 	}
@@ -369,4 +390,37 @@ func TestResidentContainersAreAsked(t *testing.T) {
 	w.works(next+"ready", next+"live")
 	w.minutes(1)
 	w.is(openflow.ComponentLoaded, "")
+}
+
+// Containers that do not begin keep nobody long: one is waited for in a round of a provider, after its questions and within their
+// time, and each has its turn. One that begins stays until its probes have said whether it works.
+func TestContainersThatDoNotBegin(t *testing.T) {
+	w := &ward{Registry: site(t), t: t, dir: t.TempDir(), time: time.Now()}
+	w.begin(w.Registry)
+	r := &rooms{w: w, refuse: true}
+	w.Residents = r
+	path := program(t, `case "$1" in
+list) echo '{"buildin":["a","b","c"]}' ;;
+desc) echo '{"component":{"name":"'$3'","provider":"acme","version":"1","roles":["guest"],"way":"resident","probes":{"readiness":{"http":"/ready"}}}}' ;;
+esac`)
+	w.register(path)
+	of := openflow.ProviderRef{Name: "acme", Version: "1"}
+	_, err := w.Rows.ChangeComponents(t.Context(), openflow.ComponentCall{
+		Provider: of, Event: openflow.ComponentFail, Reason: "it ails", By: "machine host", Machine: "here",
+	})
+	require.NoError(t, err)
+	takes := time.Minute + 3*70*time.Second
+	var all []waiting
+	for _, name := range []string{"a", "b", "c", "a"} {
+		if name == "a" {
+			w.time = w.time.Add(openflow.MinProbeEvery)
+		}
+		require.NoError(t, w.AskProbes(t.Context()))
+		all = append(all, waiting{name, true, takes})
+		require.Equal(t, all, r.waits)
+	}
+	for range 3 {
+		require.NoError(t, w.AskProbes(t.Context()))
+	}
+	require.Len(t, r.waits, 6, "each is asked for now and then")
 }

@@ -83,7 +83,14 @@ func (g *Registry) register(ctx context.Context, n Registration) (openflow.Provi
 		return r, nil, err
 	}
 	list, err := g.Rows.Components(ctx, r.Name, r.Version)
-	if err != nil || len(before) > 0 {
+	if err != nil {
+		return r, list, err
+	}
+	if len(before) > 0 { // what it lacked, such as a signature, it may have now
+		if err := g.look(ctx, r, list); err != nil {
+			return r, list, err
+		}
+		list, err = g.Rows.Components(ctx, r.Name, r.Version)
 		return r, list, err
 	}
 	for _, c := range list {
@@ -202,6 +209,9 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 // everyone is all roles.
 var everyone = []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter, openflow.RoleLocal}
 
+// formLabel is the form of a component that has no description, but for its name in a label of an image.
+const formLabel = "label"
+
 // describeLabels makes up for an image that nobody can ask: a component of which only the name is known takes part in every
 // role, and has neither parameters nor inputs nor outputs.
 func (p *asking) describeLabels(n Registration) error {
@@ -223,7 +233,7 @@ func (p *asking) describeLabels(n Registration) error {
 		if p.given == nil {
 			p.given = map[string]json.RawMessage{}
 		}
-		p.given[name] = text
+		p.given[name], p.named = text, append(p.named, name)
 	}
 	return nil
 }

@@ -100,9 +100,10 @@ func TestLifeOfAnImage(t *testing.T) {
 	s.fake.Prune("sha256:3")
 	require.NoError(t, g.Probe(ctx))
 	s.has(t, "", "sha256:3", of("acme", "2"))
-	g.Name = "m2"
+	own := g.ID
+	g.ID = "m2"
 	require.NoError(t, g.Probe(ctx))
-	g.Name = "m1"
+	g.ID = own
 	_, err = g.Providers(ctx, []openflow.TaskSpec{psi("acme:2")})
 	require.ErrorContains(t, err, "FAILED", "another machine has it, which says nothing of this one")
 	require.NoError(t, g.Probe(ctx))
@@ -154,6 +155,22 @@ func TestImageOfAnArchive(t *testing.T) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.Verify(ctx, p)))
 }
 
+// What is registered again with what it lacked is loaded at once.
+func TestRegisteredAgainIsLoaded(t *testing.T) {
+	g, s := stocked(t)
+	ctx := t.Context()
+	s.has(t, "acme:1", "sha256:1", of("acme", "1"))
+	p, _, err := g.Register(ctx, Registration{What: "acme:1"})
+	require.NoError(t, err)
+	_, err = g.fail(ctx, p, map[string]string{"psi": "it has no signature"})
+	require.NoError(t, err)
+	_, list, err := g.Register(ctx, Registration{What: "acme:1"})
+	require.NoError(t, err)
+	for _, c := range list {
+		require.Equal(t, openflow.ComponentLoaded, c.Standing.State, c.Name)
+	}
+}
+
 // What FATE-Flow's images have: labels that name their components, and no entry point that answers.
 func TestImagesThatAreNotAsked(t *testing.T) {
 	g, s := stocked(t)
@@ -171,6 +188,7 @@ func TestImagesThatAreNotAsked(t *testing.T) {
 	require.Equal(t, "acme:1", p.Ref().String())
 	require.Len(t, list, 2)
 	require.Equal(t, "lr", list[0].Name)
+	require.Equal(t, "label", list[0].Form, "it is not as if it had described itself")
 
 	described := json.RawMessage(`{"component":{"name":"psi","provider":"acme","version":"2","roles":["guest"],"parameters":{"x":{"type_meta":{"type":"integer"}}}}}`)
 	s.has(t, "acme/bare:1", "sha256:2", "exit 1", fates, func(i *driver.Image) { i.Labels = nil })
@@ -182,6 +200,7 @@ func TestImagesThatAreNotAsked(t *testing.T) {
 	_, _, err = g.Register(ctx, Registration{What: "acme/mute:1", Descriptions: []json.RawMessage{described}})
 	require.NoError(t, err, "its entry point does not describe it")
 	require.Len(t, list, 1)
+	require.Equal(t, "fate", list[0].Form)
 	require.Contains(t, string(list[0].Description), "integer")
 }
 

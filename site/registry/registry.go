@@ -28,6 +28,7 @@ type Store interface {
 	Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error)
 	Standings(ctx context.Context) ([]openflow.ComponentRecord, error)
 	FailedComponents(ctx context.Context) ([]openflow.ComponentRecord, error)
+	AdoptFailures(ctx context.Context, machine string, others []string) error
 	ChangeComponents(ctx context.Context, call openflow.ComponentCall) ([]openflow.ComponentChange, error)
 	RemoveProviders(ctx context.Context, refs ...openflow.ProviderRef) error
 	SetDefault(ctx context.Context, component string, p openflow.ProviderRef) error
@@ -45,6 +46,7 @@ type Registry struct {
 	Judge Judge
 	// Machine is where programs are asked what they are; nil: none is registered here.
 	Machine Machine
+	ID      string // of that machine, whatever its name becomes
 	Name    string // of that machine, for people
 	// Tell is told of every change of a component; nil: nobody is.
 	Tell func(ctx context.Context, c openflow.ComponentChange)
@@ -91,8 +93,8 @@ func BuiltIn(ctx context.Context, on Machine, rows Store, own openflow.ProviderR
 	return own, rows.SetBuiltIn(ctx, own, said.Components)
 }
 
-// one finds the registered provider that a user's reference names. A name alone is enough when it has one version. Errors:
-// CodeInvalid, CodeNotFound.
+// one finds the registered provider that a user's reference names. A name alone is enough when it has one version, and so is the
+// beginning of a version, as in jobs. Errors: CodeInvalid, CodeNotFound.
 func (g *Registry) one(ctx context.Context, text string) (openflow.ProviderRecord, error) {
 	ref, err := openflow.ParseProvider(text)
 	if err != nil {
@@ -101,27 +103,22 @@ func (g *Registry) one(ctx context.Context, text string) (openflow.ProviderRecor
 	if ref.Name == "" || ref.Device != "" {
 		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "%q does not name one provider", text).WithHint("write name or name:version")
 	}
-	if ref.Version != "" {
-		return g.Rows.Provider(ctx, ref.Name, ref.Version)
-	}
 	list, err := g.Rows.Providers(ctx)
 	if err != nil {
 		return openflow.ProviderRecord{}, err
 	}
-	var versions []openflow.ProviderRef
-	var found openflow.ProviderRecord
-	for _, p := range list {
-		if p.Name == ref.Name {
-			found, versions = p, append(versions, p.Ref())
-		}
+	refs := make([]openflow.ProviderRef, len(list))
+	for i, p := range list {
+		refs[i] = p.Ref()
 	}
-	switch len(versions) {
+	switch found := fitting(refs, []openflow.ProviderRef{ref}); len(found) {
 	case 0:
-		return g.Rows.Provider(ctx, ref.Name, "") // says that there is none
+		return g.Rows.Provider(ctx, ref.Name, ref.Version) // says that there is none
 	case 1:
-		return found, nil
+		return list[slices.Index(refs, found[0])], nil
+	default:
+		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "provider %s has several versions", ref).WithHint("name one of: %s", listed(found))
 	}
-	return found, openflow.Errorf(openflow.CodeInvalid, "provider %s has several versions", ref.Name).WithHint("name one of: %s", listed(versions))
 }
 
 // Show finds a provider, and what it has. Errors: CodeInvalid, CodeNotFound.

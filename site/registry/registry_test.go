@@ -123,6 +123,30 @@ func TestLifeOfAProvider(t *testing.T) {
 	require.Equal(t, []string{"psi", "scale"}, names)
 }
 
+// Commands read a version as jobs do: what begins so is meant, the very one before all others, and several are listed.
+func TestVersionsOfCommands(t *testing.T) {
+	g, ctx := site(t), t.Context()
+	add := func(version string) {
+		_, _, err := g.Register(ctx, Registration{What: program(t, of("acme", version)), User: "ann"})
+		require.NoError(t, err)
+	}
+	add("1.2.0")
+	require.NoError(t, g.Prefer(ctx, "psi", "acme:1.2"))
+	require.Equal(t, "acme:1.2.0@docker", g.serves(t, ""))
+	_, err := g.Load(ctx, "psi", "acme:1", "ann")
+	require.NoError(t, err)
+	_, err = g.Load(ctx, "psi", "acme:1.20", "ann")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	add("1.2.1")
+	_, err = g.Load(ctx, "psi", "acme:1.2", "ann")
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "provider acme:1.2 has several versions (name one of: acme:1.2.0, acme:1.2.1)")
+	add("1.2")
+	p, _, err := g.Show(ctx, "acme:1.2")
+	require.NoError(t, err)
+	require.Equal(t, "1.2", p.Version)
+}
+
 func TestRegistryRefuses(t *testing.T) {
 	g, ctx := site(t), t.Context()
 	acme := program(t, of("acme", "1"))

@@ -94,7 +94,7 @@ func (g *Registry) start(ctx context.Context, name string, of openflow.ProviderR
 	for _, row := range rows {
 		if (name == "" || row.Name == name) && row.Way == openflow.WayResident {
 			found = true
-			if err := g.Residents.Serve(ctx, of, row.Name); err != nil {
+			if err := g.Residents.Serve(ctx, of, row.Name, 0); err != nil {
 				return err
 			}
 		}

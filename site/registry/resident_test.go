@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -95,7 +96,7 @@ type serving struct {
 	asked []string
 }
 
-func (s *serving) Serve(_ context.Context, of openflow.ProviderRef, component string) error {
+func (s *serving) Serve(_ context.Context, of openflow.ProviderRef, component string, _ time.Duration) error {
 	s.asked = append(s.asked, component+" of "+of.String())
 	return nil
 }

@@ -75,7 +75,7 @@ func (g *Registry) Load(ctx context.Context, component, provider, user string) (
 		return g.change(ctx, call)
 	}
 	if _, unready := g.ready(ctx, p); unready != nil && ctx.Err() == nil {
-		call.Event, call.Reason, call.Machine = openflow.ComponentFail, unready.Error(), g.Name
+		call.Event, call.Reason, call.Machine = openflow.ComponentFail, unready.Error(), g.ID
 		made, err := g.change(ctx, call)
 		return made, errors.Join(unready, err)
 	}
@@ -113,7 +113,7 @@ func (g *Registry) fail(ctx context.Context, p openflow.ProviderRecord, why map[
 	var all []openflow.ComponentChange
 	for _, name := range slices.Sorted(maps.Keys(why)) {
 		made, err := g.change(ctx, openflow.ComponentCall{
-			Provider: p.Ref(), Component: name, Event: openflow.ComponentFail, Reason: why[name], By: "machine " + g.Name, Machine: g.Name,
+			Provider: p.Ref(), Component: name, Event: openflow.ComponentFail, Reason: why[name], By: "machine " + g.Name, Machine: g.ID,
 		})
 		all = append(all, made...)
 		if err != nil {
@@ -158,12 +158,18 @@ func (g *Registry) Probe(ctx context.Context) error {
 	return err
 }
 
+// TakeOver has this machine look again at what others have found that are not there any more: it loads what they would have. Those
+// that are alive look themselves. It is for the start of a node.
+func (g *Registry) TakeOver(ctx context.Context, alive []string) error {
+	return g.Rows.AdoptFailures(ctx, g.ID, alive)
+}
+
 // look looks for what one provider runs.
 func (g *Registry) look(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	serves, mine := false, map[string]bool{}
 	for _, c := range components {
 		serves = serves || c.Standing.State.TakesJobs()
-		if c.Standing.State == openflow.ComponentFailed && c.Standing.Machine == g.Name {
+		if c.Standing.State == openflow.ComponentFailed && c.Standing.Machine == g.ID {
 			mine[c.Name] = true
 		}
 	}
@@ -174,7 +180,7 @@ func (g *Registry) look(ctx context.Context, p openflow.ProviderRecord, componen
 	if ctx.Err() != nil || unready != nil && openflow.CodeOf(unready).Retryable() {
 		return nil // the runtime does not answer, which says nothing of a component
 	}
-	call := openflow.ComponentCall{Provider: p.Ref(), Event: openflow.ComponentLoad, By: "machine " + g.Name, Machine: g.Name, Probe: true}
+	call := openflow.ComponentCall{Provider: p.Ref(), Event: openflow.ComponentLoad, By: "machine " + g.Name, Machine: g.ID, Probe: true}
 	if unready != nil {
 		call.Event, call.Reason = openflow.ComponentFail, unready.Error()
 		_, err := g.change(ctx, call)

@@ -56,6 +56,29 @@ func (c *Catalogue) standings(ctx context.Context, query string) ([]openflow.Com
 	return list, classify("list the standings of components", err)
 }
 
+const adoptFailure = `update component set machine = $4 where name = $1 and provider = $2 and version = $3`
+
+// AdoptFailures has a machine look again at the components that have failed, but for those that these others have found so.
+func (c *Catalogue) AdoptFailures(ctx context.Context, machine string, others []string) error {
+	err := c.write(ctx, func(t *tx) error {
+		var list []standingRow
+		err := t.each(ctx, selectFailed, func(from row) error {
+			r, err := standingColumns.scan(from)
+			if r.Machine != machine && !slices.Contains(others, r.Machine) {
+				list = append(list, r)
+			}
+			return err
+		})
+		for _, r := range list {
+			if err == nil {
+				_, err = t.exec(ctx, adoptFailure, r.Name, r.Provider, r.Version, machine)
+			}
+		}
+		return err
+	})
+	return classify("adopt the failures of components", err)
+}
+
 // ChangeComponents changes how components of a provider stand, all or none of them, and writes each change into the audit. It
 // returns the changes; what stood so already is not among them. CodeNotFound: the provider is not registered, or has no such
 // component. CodeConflict: the event leads nowhere from the state of one; see openflow.ComponentState.

@@ -111,7 +111,7 @@ func TestPolicyBoundsWhatARunStores(t *testing.T) {
 	put := func(size int) error {
 		return own(t, e, run, http.MethodPut, "/openflow/v1/container/data/object", wire.ArrowStream, bytes.NewReader(make([]byte, size))).Err()
 	}
-	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(put(limit+1)))
+	require.Equal(t, openflow.CodeSpent, openflow.CodeOf(put(limit+1)))
 	require.NoError(t, put(limit/2))
 	release()
 	user.WaitFor(job, openflow.JobSuccess)

@@ -25,6 +25,7 @@ import (
 	"openflow/node/home"
 	"openflow/runtime/driver"
 	"openflow/site/doctor"
+	"openflow/site/osv"
 	"openflow/site/peers"
 	"openflow/site/policy"
 	"openflow/site/programs"
@@ -197,7 +198,7 @@ func (s *Site) examineMachine(ctx context.Context) []openflow.Finding {
 	return []openflow.Finding{
 		doctor.Home(s.Home.Format, home.Format), doctor.OwnKey(info, stored, s.PublicKey, err), doctor.Disk(space), doctor.Inodes(space),
 		doctor.Sync(doctor.WriteFile(s.Home.Dir)), doctor.Components(s.Programs.BuiltIn.Place, s.Programs.Verify(ctx, s.Programs.BuiltIn)),
-		s.examinePolicy(),
+		s.examinePolicy(ctx),
 		doctor.Kept(doctor.Retention{
 			Workflows: s.Keep.Workflows, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs,
 			Messages: s.Keep.Messages,
@@ -205,28 +206,40 @@ func (s *Site) examineMachine(ctx context.Context) []openflow.Finding {
 	}
 }
 
-// examineProviders compares the programs of providers with what was registered.
+// examineProviders compares the programs of providers with what was registered, and tells which components have failed.
 func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
 	known, err := s.Rows.Providers(ctx)
 	if err != nil {
 		return broken("providers", err)
 	}
-	wrong, exposed := map[openflow.ProviderRef]error{}, map[openflow.ProviderRef]bool{}
+	found := map[openflow.ProviderRef]doctor.Provider{}
 	for _, p := range known {
 		if p.Kind != openflow.ProviderBuiltIn {
-			wrong[p.Ref()], exposed[p.Ref()] = s.Programs.Verify(ctx, p), s.Programs.Exposed(p)
-			if wrong[p.Ref()] == nil && s.Stands != nil {
-				wrong[p.Ref()] = s.Stands(ctx, p)
+			one := doctor.Provider{Wrong: s.Programs.Verify(ctx, p), Exposed: s.Programs.Exposed(p)}
+			if one.Wrong == nil && s.Stands != nil {
+				one.Refused = s.Stands(ctx, p)
 			}
+			found[p.Ref()] = one
 		}
 	}
-	return doctor.Providers(wrong, exposed)
+	failed, err := s.Rows.FailedComponents(ctx)
+	if err != nil {
+		return broken("components", err)
+	}
+	failed = slices.DeleteFunc(failed, func(c openflow.ComponentRecord) bool {
+		return found[c.Provider].Wrong != nil || found[c.Provider].Refused != nil // that is said
+	})
+	return append(doctor.Providers(found), doctor.Failed(failed)...)
 }
 
-// examinePolicy compares the file with what the node has read at its start.
-func (s *Site) examinePolicy() openflow.Finding {
+// examinePolicy compares the file with what the node has read at its start, and looks for the folder that it names.
+func (s *Site) examinePolicy(ctx context.Context) openflow.Finding {
 	stored, file, err := s.Source.Read()
-	return doctor.Policy(file, err == nil && !reflect.DeepEqual(stored, s.Policy), err)
+	var folder error
+	if s.Policy.Images.Vulnerabilities != "" {
+		folder = osv.Folder(s.Policy.Images.Vulnerabilities).Check(ctx)
+	}
+	return doctor.Policy(file, err == nil && !reflect.DeepEqual(stored, s.Policy), err, folder)
 }
 
 func (s *Site) space() (found doctor.Space) {
