@@ -74,8 +74,8 @@ func TestImagesInTheDaemon(t *testing.T) {
 	require.Zero(t, said.ExitCode, "%s", said.Complaint)
 	require.True(t, json.Valid(said.Text))
 	for name, code := range map[string]openflow.Code{
-		"acme/gone:1": openflow.CodeNotFound, "sha256:" + uuid.NewString(): openflow.CodeNotFound, "": openflow.CodeNotFound,
-		"../containers/x": openflow.CodeNotFound, "a b": openflow.CodeInvalid, "a?b": openflow.CodeInvalid, "a%2f..": openflow.CodeInvalid,
+		"acme/gone:1": openflow.CodeNotFound, "sha256:" + uuid.NewString(): openflow.CodeNotFound, "": openflow.CodeInvalid,
+		"../containers/x": openflow.CodeInvalid, "a b": openflow.CodeInvalid, "a?b": openflow.CodeInvalid, "a%2f..": openflow.CodeInvalid,
 	} {
 		_, err := h.Image(t.Context(), name)
 		require.Equal(t, code, openflow.CodeOf(err), "%q: %v", name, err)
