@@ -186,12 +186,12 @@ func (s *sweeps) AdmitJob(ctx context.Context, rule openflow.Quota, j openflow.J
 // No answer says that a job was created whose parts of tables are not there. A repeat makes them. That the job was recorded is written
 // down all the same.
 func TestPartsThatAreGone(t *testing.T) {
-	busy, gone := openflow.Errorf(openflow.CodeUnavailable, "the store is away"), openflow.Errorf(openflow.CodeNotFound, "the table is gone")
+	away, gone := openflow.Errorf(openflow.CodeUnavailable, "the store is away"), openflow.Errorf(openflow.CodeNotFound, "the table is gone")
 	for name, tc := range map[string]struct{ cut, answer error }{
-		"they cannot be made for now":       {cut: busy},
+		"the store is away":                 {cut: away},
 		"they cannot be made":               {cut: gone},
 		"a call beside has recorded it":     {cut: gone, answer: openflow.Errorf(openflow.CodeInvalid, "a mistake")},
-		"a call beside has used the grants": {cut: busy, answer: openflow.Grant{ID: "g", Uses: 1, Used: 1}.NoUse()},
+		"a call beside has used the grants": {cut: away, answer: openflow.Grant{ID: "g", Uses: 1, Used: 1}.NoUse()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := bare(t)
