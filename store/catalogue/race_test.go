@@ -350,3 +350,22 @@ func TestWaitingWritersDoNotHoldUpReaders(t *testing.T) {
 		require.NoError(t, <-written)
 	}
 }
+
+// A statement that two prepare at once is closed by one of them, who may wait for a connection in use. Nobody who holds the
+// database waits for that.
+func TestFirstWritesAtOnce(t *testing.T) {
+	onEngines(t, func(t *testing.T, newCatalogue opener) {
+		for range 8 {
+			c := newCatalogue(t)
+			var all sync.WaitGroup
+			for i := range 20 {
+				all.Go(func() {
+					if _, err := ofPeer(t, c, "10000", openflow.JobID(fmt.Sprint("j", i)), 1, openflow.Quota{}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+		}
+	})
+}

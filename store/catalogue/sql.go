@@ -28,11 +28,14 @@ func (c *Catalogue) prepared(ctx context.Context, db *sql.DB, query string) (*sq
 		return nil, err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if other := c.statements[key]; other != nil {
+	other := c.statements[key]
+	if other == nil {
+		c.statements[key] = st
+	}
+	c.mu.Unlock()
+	if other != nil { // closed without c.mu: the close waits for a connection that may wait for a writer, who takes c.mu
 		return other, st.Close()
 	}
-	c.statements[key] = st
 	return st, nil
 }
 
