@@ -203,10 +203,12 @@ func (d Document) Record(forms ...Form) (openflow.ComponentRecord, error) {
 // complete judges what all forms have in common, and fills in what no form needs to say.
 func (r *Reading) complete(c *openflow.ComponentRecord) {
 	if openflow.CheckIdentifier("component", c.Name) != nil {
-		r.Fail("names a component %q, which none can be called", openflow.Cut(c.Name, 80))
+		r.Fail("names a component %q, which none can be called: want 1 to 128 letters a–z and A–Z, digits, '_', '-' and '.', first a letter or digit",
+			openflow.Cut(c.Name, 80))
 	}
 	if openflow.CheckProvider(c.Provider.Name, c.Provider.Version) != nil {
-		r.Fail("says that it is of provider %q in version %q, which no provider can be", openflow.Cut(c.Provider.Name, 80), openflow.Cut(c.Provider.Version, 80))
+		r.Fail("says that it is of provider %q in version %q, which no provider can be: want 1 to 64 letters, digits, '_', '-', '+' and '.', first a letter or digit",
+			openflow.Cut(c.Provider.Name, 80), openflow.Cut(c.Provider.Version, 80))
 	}
 	c.Title, c.Summary = openflow.Cut(c.Title, maxSaid), openflow.Cut(c.Summary, maxSaid)
 	r.parameters(c.Parameters)
@@ -253,7 +255,7 @@ func (r *Reading) parameters(list []openflow.ComponentParameter) {
 	known := map[string]bool{}
 	for i, p := range list {
 		if !named(p.Name) {
-			r.Fail("has a parameter %q, which none can be called", openflow.Cut(p.Name, 80))
+			r.Fail("has a parameter %q, which none can be called: want %s", openflow.Cut(p.Name, 80), nameRule)
 		}
 		if known[p.Name] {
 			r.Fail("has parameter %q twice", openflow.Cut(p.Name, 80))
@@ -271,7 +273,7 @@ func (r *Reading) artifacts(what string, list []openflow.ComponentArtifact) {
 	known := map[string]bool{}
 	for i, a := range list {
 		if !named(a.Key) {
-			r.Fail("has an artifact %q among its %s, which none can be called", openflow.Cut(a.Key, 80), what)
+			r.Fail("has an artifact %q among its %s, which none can be called: want %s", openflow.Cut(a.Key, 80), what, nameRule)
 		}
 		if known[a.Key] {
 			r.Fail("has artifact %q twice among its %s", openflow.Cut(a.Key, 80), what)
@@ -303,6 +305,9 @@ func (r *Reading) refer(c openflow.ComponentRecord) {
 		}
 	}
 }
+
+// nameRule says what named asks for.
+const nameRule = "1 to 128 letters a–z and A–Z, digits, '_', '-' and '.', first a letter or '_'"
 
 // named reports whether s can be the name of a parameter or artifact. Names go into paths of messages, and for some programs
 // into names of environment variables.

@@ -2,8 +2,11 @@ package interop_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,6 +169,17 @@ func TestParameters(t *testing.T) {
 		`"string","defaultValue":"c","bindingData":[{"value":"a"}]`:     {`{"type":"string","default":"c"}`, ""}, // the list is not whole
 		`"int","defaultValue":2.5`:                                      {`{"type":"integer"}`, "defaultValue"},
 		`"int","defaultValue":"0x10"`:                                   {`{"type":"integer"}`, "defaultValue"},
+		`"int","defaultValue":"1000000"`:                                {`{"type":"integer","default":1000000}`, ""},
+		`"int","defaultValue":9007199254740993`:                         {`{"type":"integer","default":9007199254740993}`, ""},
+		`"int","defaultValue":"2.5e7","validator":"[-1e6,)"`:            {`{"type":"integer","default":25000000,"minimum":-1000000}`, ""},
+		`"int","defaultValue":"+05.0"`:                                  {`{"type":"integer","default":5}`, ""},
+		`"int","defaultValue":-0`:                                       {`{"type":"integer","default":0}`, ""},
+		`"int","bindingData":[{"value":"100000000000000000000000"}]`:    {`{"type":"integer","enum":[100000000000000000000000]}`, ""},
+		`"float","defaultValue":"1e-3"`:                                 {`{"type":"number","default":0.001}`, ""},
+		`"float","defaultValue":"123456789.25"`:                         {`{"type":"number","default":123456789.25}`, ""},
+		`"float","defaultValue":"1e-300"`:                               {`{"type":"number","default":1e-300}`, ""},
+		`"float","defaultValue":"1e-999999999"`:                         {`{"type":"number","default":0}`, ""},
+		`"float","defaultValue":"1e300"`:                                {`{"type":"number","default":1e+300}`, ""},
 		`"float","defaultValue":"NaN"`:                                  {`{"type":"number"}`, "defaultValue"},
 		`"boolean","defaultValue":1`:                                    {`{"type":"boolean","default":true}`, ""},
 		`"string","defaultValue":12`:                                    {`{"type":"string","default":"12"}`, ""},
@@ -183,6 +197,7 @@ func TestParameters(t *testing.T) {
 				require.Empty(t, c.Parameters[0].Schema)
 			} else {
 				require.JSONEq(t, tc.schema, string(c.Parameters[0].Schema))
+				require.Equal(t, digits(t, tc.schema), digits(t, string(c.Parameters[0].Schema)), "numbers keep their digits")
 			}
 			require.Equal(t, tc.warning != "", len(c.Warnings) > 0, "%v", c.Warnings)
 			require.Contains(t, strings.Join(c.Warnings, "\n"), tc.warning)
@@ -190,19 +205,39 @@ func TestParameters(t *testing.T) {
 	}
 }
 
+// digits are the numbers of a document as they are written.
+func digits(t *testing.T, document string) (list []string) {
+	t.Helper()
+	in := json.NewDecoder(strings.NewReader(document))
+	in.UseNumber()
+	for {
+		token, err := in.Token()
+		if errors.Is(err, io.EOF) {
+			slices.Sort(list)
+			return list
+		}
+		require.NoError(t, err)
+		if n, is := token.(json.Number); is {
+			list = append(list, n.String())
+		}
+	}
+}
+
 func TestWrongDescriptorsAreRefused(t *testing.T) {
 	whole := string(file(t, "psi.json"))
 	for name, tc := range map[string]struct{ from, to, says string }{
-		"no version":            {`"version": "1.4.0",`, "", `in version ""`},
+		"no version":            {`"version": "1.4.0",`, "", `in version "", which no provider can be: want 1 to 64 letters`},
 		"no provider":           {`"provider": "acme",`, "", `provider ""`},
-		"a name with a colon":   {`"EcdhPsi"`, `"acme:psi"`, "which none can be called"},
+		"a name with a colon":   {`"EcdhPsi"`, `"acme:psi"`, "which none can be called: want 1 to 128 letters a–z and A–Z, digits"},
 		"no roles":              {`["guest", "host"]`, `[]`, "names no role in roleList"},
 		"an unknown role":       {`["guest", "host"]`, `["king"]`, `role that there is not in roleList: "king"`},
 		"a category of nothing": {`"category": "report"`, `"category": "song"`, `category that there is not at "overlap": "song"`},
 		"an output as an input": {`"category": "dataset", "dataFormat": ["csv"]}],`, `"category": "report"}],`, `category that there is not at "ids": "report"`},
 		"a parameter twice":     {`"name": "curve"`, `"name": "key_column"`, `parameter "key_column" twice`},
 		"an output twice":       {`"name": "overlap"`, `"name": "aligned"`, `artifact "aligned" twice among its outputs`},
-		"a name with a blank":   {`"name": "curve"`, `"name": "the curve"`, `parameter "the curve", which none can be called`},
+		"a name with a blank":   {`"name": "curve"`, `"name": "the curve"`, `parameter "the curve", which none can be called: want 1 to 128 letters a–z and A–Z, digits, '_', '-' and '.', first a letter or '_'`},
+		"a name in Chinese":     {`"name": "curve"`, `"name": "学习率"`, `first a letter or '_'`},
+		"an output's name":      {`"name": "overlap"`, `"name": "2nd"`, `first a letter or '_'`},
 		"no truth":              {`"optional": false`, `"optional": "perhaps"`, "neither true nor false in inputParam[0].optional"},
 		"parameters as a text":  {`"inputParam": [`, `"inputParam": "none", "x": [`, "no list in inputParam"},
 		"a list of texts":       {`"result": [`, `"inputData": ["ids"], "result": [`, `key "inputData" is there twice`},

@@ -3,6 +3,7 @@ package interop
 import (
 	"encoding/json"
 	"math"
+	"math/big"
 	"regexp"
 	"regexp/syntax"
 	"strconv"
@@ -60,11 +61,11 @@ func (k kind) convert(v any) (any, bool) {
 	case "string":
 		return text(v)
 	case "integer":
-		n, ok := number(v)
-		return digits(n), ok && n == math.Trunc(n)
+		n, whole, ok := number(v)
+		return n, ok && whole
 	case "number":
-		n, ok := number(v)
-		return digits(n), ok
+		n, _, ok := number(v)
+		return n, ok
 	case "boolean":
 		truth, ok := description.Truth(v)
 		return truth, ok
@@ -84,7 +85,14 @@ func text(v any) (any, bool) {
 	return nil, false
 }
 
-func number(v any) (float64, bool) {
+// maxDigits is how many characters a number has that is written without an exponent, and that one in quotes may have.
+const maxDigits = 40
+
+// number reads a number as JSON has it, and tells whether it is a whole one. It keeps every digit of a whole number, and writes it
+// without an exponent: programs read one with an exponent as a fraction.
+//
+// Spec: interop-component §4.
+func number(v any) (n json.Number, whole, ok bool) {
 	var said string
 	switch v := v.(type) {
 	case json.Number:
@@ -92,15 +100,25 @@ func number(v any) (float64, bool) {
 	case string:
 		said = strings.TrimSpace(v)
 	}
-	n, err := strconv.ParseFloat(said, 64)
-	if err != nil || math.IsInf(n, 0) || math.IsNaN(n) || strings.ContainsAny(said, "xXpP_") {
-		return 0, false
+	f, err := strconv.ParseFloat(said, 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) || len(said) > maxDigits || strings.ContainsAny(said, "xXpP_") {
+		return "", false, false
 	}
-	return n, true
+	size := math.Abs(f)
+	if size == 0 {
+		return "0", true, true
+	}
+	if size >= 1 { // otherwise it may have an exponent that takes long to calculate
+		exact, ok := new(big.Rat).SetString(said)
+		if ok && exact.IsInt() && len(exact.Num().String()) <= maxDigits {
+			return json.Number(exact.Num().String()), true, true
+		}
+	}
+	if size >= 1e-6 && size < 1e21 {
+		return json.Number(strconv.FormatFloat(f, 'f', -1, 64)), false, true
+	}
+	return json.Number(strconv.FormatFloat(f, 'g', -1, 64)), f == math.Trunc(f), true
 }
-
-// digits writes a number as the shortest one that is the same.
-func digits(n float64) json.Number { return json.Number(strconv.FormatFloat(n, 'g', -1, 64)) }
 
 // anything is a value of a type that says nothing. A text has to hold JSON, also with Python's quotes and words. Otherwise there is
 // no value, because the text would be passed on as if somebody had meant it.
@@ -199,6 +217,6 @@ func end(s string) (any, bool) {
 	case "", "inf", "infinity", "∞":
 		return nil, true
 	}
-	n, ok := number(json.Number(s))
-	return digits(n), ok
+	n, _, ok := number(json.Number(s))
+	return n, ok
 }
