@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -154,7 +153,7 @@ func differs(a, b Description) string {
 		return "it describes its components"
 	}
 	for i, c := range a.Components {
-		if c.Name != b.Components[i].Name || !bytes.Equal(c.Description, b.Components[i].Description) {
+		if c.Name != b.Components[i].Name || !c.DescribedAs(b.Components[i]) {
 			return fmt.Sprintf("it describes component %q", c.Name)
 		}
 	}

@@ -115,9 +115,9 @@ func move(ctx context.Context, t *tx, have, now openflow.ProviderRecord) error {
 
 // same refuses what describes itself otherwise than it did when it was registered.
 func same(ctx context.Context, t *tx, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
-	said := map[string]string{}
+	said := map[string]openflow.ComponentRecord{}
 	for _, c := range components {
-		said[c.Name] = string(c.Description)
+		said[c.Name] = c
 	}
 	known := 0
 	err := t.each(ctx, selectOffers, func(from row) error {
@@ -126,7 +126,7 @@ func same(ctx context.Context, t *tx, p openflow.ProviderRecord, components []op
 			return err
 		}
 		have, err := decodeComponent(r)
-		if known++; err == nil && said[r.Name] != string(have.Description) {
+		if known++; err == nil && !have.DescribedAs(said[r.Name]) {
 			err = describedAnew(p.Ref(), r.Name)
 		}
 		return err
