@@ -166,6 +166,13 @@ func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registra
 		names[i] = c.Name
 	}
 	slices.Sort(names)
+	if p.apart {
+		h.warn("described from outside", "have its entry point answer list and desc, and leave --description out",
+			"its entry point does not answer list, so that the descriptions beside it count; it is started with the argument run all the same")
+	}
+	if slices.ContainsFunc(said.Components, func(c openflow.ComponentRecord) bool { return c.Form == foreignForm }) {
+		h.warn("form of description", "see that it keeps docs/spec/algorithm-image.md §4 and §7 when it runs; no check shows that", "%s", foreignStart)
+	}
 	h.ok("description", "as nobody, without a network, on a read-only root: %s", openflow.Line(strings.Join(names, ", ")))
 	again, err := p.all(ctx)
 	if err != nil {

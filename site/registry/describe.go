@@ -95,8 +95,8 @@ func (p *asking) all(ctx context.Context) (Description, error) {
 	d.Provider = d.Components[0].Provider
 	asked := 0
 	for _, c := range d.Components {
-		if p.mute && resident(c) {
-			return d, refused(r.Place, "component %q is resident, and an image without an entry point serves no runs", c.Name)
+		if (p.mute || p.apart) && resident(c) {
+			return d, refused(r.Place, "component %q is resident, and an image without an entry point that answers serves no runs", c.Name)
 		}
 		asked += len(c.Probes)
 		if asked > openflow.MaxProbes {
@@ -192,11 +192,20 @@ func (p *asking) describe(ctx context.Context, name string) (openflow.ComponentR
 		return openflow.ComponentRecord{}, refused(p.of.Place, "%v: %s are allowed for all answers", err, describeWithin)
 	}
 	c, err := p.read(name, raw)
-	if slices.Contains(p.named, name) {
+	switch {
+	case slices.Contains(p.named, name):
 		c.Form = formLabel
+	case err == nil && c.Form == foreignForm:
+		c.Warnings = append([]string{foreignStart}, c.Warnings...)
 	}
 	return c, err
 }
+
+// The InterOp standard has a form of descriptions, and a way to start images of its own, which this node has not.
+const (
+	foreignForm  = "interop"
+	foreignStart = "it describes itself as the InterOp standard has it, and is started as FATE-Flow has it: an image that reads the standard's variables does not run here"
+)
 
 // list asks for the names of the components, each of which may come once.
 func (p *asking) list(ctx context.Context) ([]string, error) {

@@ -129,5 +129,5 @@ func TestWhatHasNoEntryPointIsNotResident(t *testing.T) {
 	text := []byte(`{"component":{"name":"psi","provider":"acme","version":"1","roles":["guest"],"way":"resident"}}`)
 	_, _, err := g.Register(t.Context(), Registration{What: "acme:1", Name: "acme", Version: "1", Descriptions: []json.RawMessage{text}})
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
-	require.ErrorContains(t, err, `component "psi" is resident, and an image without an entry point serves no runs`)
+	require.ErrorContains(t, err, `component "psi" is resident, and an image without an entry point that answers serves no runs`)
 }

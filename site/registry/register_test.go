@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -199,6 +200,14 @@ func TestImagesThatAreNotAsked(t *testing.T) {
 	s.has(t, "acme/mute:1", "sha256:2", "exit 1")
 	_, _, err = g.Register(ctx, Registration{What: "acme/mute:1", Descriptions: []json.RawMessage{described}})
 	require.NoError(t, err, "its entry point does not describe it")
+	found, err := g.Hold(ctx, Registration{What: "acme/mute:1", Descriptions: []json.RawMessage{described}})
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(found, func(f openflow.Finding) bool {
+		return f.Check == "described from outside" && f.Verdict == openflow.VerdictWarn
+	}), "%+v", found)
+	stays := json.RawMessage(strings.Replace(string(described), `"component":{`, `"component":{"way":"resident",`, 1))
+	_, _, err = g.Register(ctx, Registration{What: "acme/mute:1", Descriptions: []json.RawMessage{stays}})
+	require.ErrorContains(t, err, "an image without an entry point that answers serves no runs")
 	require.Len(t, list, 1)
 	require.Equal(t, "fate", list[0].Form)
 	require.Contains(t, string(list[0].Description), "integer")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -263,9 +264,16 @@ func TestJobsAreCheckedByTheStandardsDescription(t *testing.T) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "info.json")
 	require.NoError(t, os.WriteFile(file, info, 0o600))
-	_, components, err := g.Register(t.Context(), Registration{What: program(t, `case "$1" in list) echo '{"buildin":["EcdhPsi"]}' ;; desc) cat `+file+` ;; esac`), User: "ann"})
+	standard := Registration{What: program(t, `case "$1" in list) echo '{"buildin":["EcdhPsi"]}' ;; desc) cat `+file+` ;; esac`), User: "ann"}
+	_, components, err := g.Register(t.Context(), standard)
 	require.NoError(t, err)
 	require.Equal(t, "interop", components[0].Form)
+	require.Equal(t, []string{foreignStart}, components[0].Warnings, "how it is started is another matter")
+	found, err := g.Hold(t.Context(), standard)
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(found, func(f openflow.Finding) bool {
+		return f.Check == "form of description" && f.Verdict == openflow.VerdictWarn && f.Detail == foreignStart
+	}), "%+v", found)
 	one, err := g.Offer(t.Context(), "acme:EcdhPsi@1.4", "")
 	require.NoError(t, err)
 	require.Equal(t, []openflow.Protocol{{Name: "acme/EcdhPsi", Version: "1.4"}}, one.Protocols)

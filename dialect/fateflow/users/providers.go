@@ -26,10 +26,18 @@ type ProviderBody struct {
 		Image string `json:"image"` // a reference or the path of an archive, on device docker
 	} `json:"metadata" check:"required"`
 	Descriptions map[string]json.RawMessage `json:"components_description"`
+	Protocol     string                     `json:"protocol"` // of its containers; empty: FATE's
 }
+
+// fatesOwn is the protocol of containers that FATE-Flow starts itself.
+const fatesOwn = "fate"
 
 // what is the program or image that is to be registered. Errors: CodeInvalid.
 func (b ProviderBody) what(device string) (string, error) {
+	if b.Protocol != "" && b.Protocol != fatesOwn {
+		return "", openflow.Errorf(openflow.CodeInvalid, "protocol %q is not spoken here: containers are told what they run as FATE-Flow tells them", openflow.Cut(b.Protocol, 80)).
+			WithHint("register an image that keeps docs/spec/algorithm-image.md, with the protocol %q or none", fatesOwn)
+	}
 	if b.Device != device {
 		return "", openflow.About(openflow.AboutDevice, openflow.Errorf(openflow.CodeInvalid, "Device not supported: device[%s]", openflow.Cut(b.Device, 80)).
 			WithHint("this site runs its tasks on device %s", device))

@@ -114,11 +114,15 @@ func TestProvidersOfFATE(t *testing.T) {
 		"of another name":            {register("zeta", "docker", "3", `{"image":"acme/3"}`), wire.InvalidParameter},
 		"of another version":         {register("acme", "docker", "4", `{"image":"acme/3"}`), wire.InvalidParameter},
 		"an image that is not there": {register("acme", "docker", "3", `{"image":"gone"}`), wire.ServerException},
+		"of the InterOp standard":    {call("POST", "/v2/provider/register", `{"name":"acme","device":"docker","version":"3","metadata":{"image":"acme/3"},"protocol":"bfia"}`, nil), wire.InvalidParameter},
 		"nothing said":               {call("POST", "/v2/provider/register", `{}`, nil), wire.InvalidParameter},
 		"delete what":                {call("POST", "/v2/provider/delete", `{}`, nil), wire.InvalidParameter},
 	} {
 		require.Equal(t, tc.code, tc.answer.Code, "%s: %s", what, tc.answer.Message)
 	}
+
+	e = call("POST", "/v2/provider/register", `{"name":"acme","device":"docker","version":"2","metadata":{"image":"acme/2"},"protocol":"fate"}`, nil)
+	require.Zero(t, e.Code, e.Message)
 
 	type row struct {
 		ProviderName string            `json:"provider_name"`
@@ -185,7 +189,7 @@ func TestProvidersOfFATE(t *testing.T) {
 	for _, a := range audit {
 		said[a.Action]++
 	}
-	require.Equal(t, map[string]int{"provider/register": 3, "component/unload": 1, "component/load": 1}, said)
+	require.Equal(t, map[string]int{"provider/register": 4, "component/unload": 1, "component/load": 1}, said)
 
 	// Of several that fit, all go or none.
 	job := openflow.JobRecord{ID: "1", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, Scheduler: "9999", Status: openflow.JobRunning, DAG: &openflow.DAG{}}
