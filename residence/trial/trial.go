@@ -26,8 +26,9 @@ import (
 
 // What a container may take and say.
 const (
-	mostAnswer = 64 << 10 // bytes of an answer but a log
-	mostValues = 10_000   // of JSON
+	mostAnswer = 256 << 10 // bytes of an answer but a log, as a node reads
+	mostPlaces = 8         // that are filled: the container has little memory
+	mostValues = 10_000    // of JSON
 	mostHeader = 16 << 10
 	lookEvery  = 50 * time.Millisecond // whether it is ready
 )
@@ -44,6 +45,7 @@ var (
 type Container struct {
 	Address string // host:port
 	Key     string // OPENFLOW_SERVE_KEY
+	Places  int    // how many runs it takes at once, or more
 	// Gone reports whether it has ended; nil: that is not known.
 	Gone func(context.Context) bool
 }
@@ -58,14 +60,19 @@ type hearing struct {
 	found []openflow.Finding
 }
 
+// hear begins to hear a container.
+func hear(of Container) *hearing {
+	// A connection for each call: one that a container has closed meanwhile is no answer to a call that is not repeated.
+	transport := &http.Transport{MaxResponseHeaderBytes: mostHeader, DisableCompression: true, DisableKeepAlives: true}
+	return &hearing{of: of, http: &http.Client{
+		Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
 // Hold tells what of the contract a container keeps. It gives it runs without configuration, which have to fail. What does not hold
 // is a finding; after the first, no more is asked that depends on it. The end of ctx ends the hearing.
 func Hold(ctx context.Context, of Container) []openflow.Finding {
-	// A connection for each call: one that a container has closed meanwhile is no answer to a call that is not repeated.
-	transport := &http.Transport{MaxResponseHeaderBytes: mostHeader, DisableCompression: true, DisableKeepAlives: true}
-	h := &hearing{of: of, http: &http.Client{
-		Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	h := hear(of)
 	limited, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
 	for _, point := range []struct {
@@ -82,6 +89,7 @@ func Hold(ctx context.Context, of Container) []openflow.Finding {
 		{"log of a run", "it has what the run has written", h.log},
 		{"stops a run", "it ends a run that is to end", h.stop},
 		{"forgets a run", "it forgets one that has ended, and none that it does not have", h.forget},
+		{"is full", "it takes as many runs as it says, and is ready while they run", h.full},
 		{"goes on", "runs that fail leave it as it was", h.goesOn},
 	} {
 		err := point.ask(limited)
@@ -286,6 +294,36 @@ func (h *hearing) forget(ctx context.Context) error {
 	return h.want(ctx, h.of.Key, http.MethodPost, "/v1/runs/"+first+"/stop", residence.End{}, nil, http.StatusNotFound)
 }
 
+// full gives it as many runs as it takes at once. It may end each at once, and a node that has restarted asks whether it is ready
+// while all of its places are taken.
+func (h *hearing) full(ctx context.Context) error {
+	var ids []string
+	for i := range min(h.of.Places, mostPlaces) {
+		id := "openflow.check-full-" + strconv.Itoa(i)
+		if err := h.want(ctx, h.of.Key, http.MethodPut, "/v1/runs/"+id, unable, nil, http.StatusCreated); err != nil {
+			return fmt.Errorf("given %d runs at once: %w", i+1, err)
+		}
+		ids = append(ids, id)
+	}
+	if err := h.want(ctx, h.of.Key, http.MethodGet, "/v1/ready", nil, nil, http.StatusOK); err != nil {
+		return fmt.Errorf("while it has as many runs as it takes: %w", err)
+	}
+	for _, id := range ids {
+		if err := h.want(ctx, h.of.Key, http.MethodPost, "/v1/runs/"+id+"/stop", residence.End{Grace: 100}, nil, http.StatusAccepted); err != nil {
+			return err
+		}
+	}
+	for _, id := range ids {
+		if _, err := h.await(ctx, id); err != nil {
+			return err
+		}
+		if err := h.want(ctx, h.of.Key, http.MethodDelete, "/v1/runs/"+id, nil, nil, http.StatusNoContent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (h *hearing) goesOn(ctx context.Context) error {
 	for _, path := range []string{"/v1/ready", "/v1/live"} {
 		if err := h.want(ctx, h.of.Key, http.MethodGet, path, nil, nil, http.StatusOK); err != nil {
@@ -315,10 +353,21 @@ func (h *hearing) want(ctx context.Context, key, method, path string, body, into
 	return nil
 }
 
-// call makes a call, and reads as much of the answer as is allowed.
+// Get makes a GET request of a path, as a node does of a container that it keeps. What it answers is not kept.
+func Get(ctx context.Context, of Container, path string) (status int, err error) {
+	status, _, err = hear(of).ask(ctx, of.Key, http.MethodGet, path, nil)
+	return status, err
+}
+
+// call makes a call that is answered in time.
 func (h *hearing) call(ctx context.Context, key, method, path string, body any) (code int, text []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*answerWithin) // it may be asked to wait
 	defer cancel()
+	return h.ask(ctx, key, method, path, body)
+}
+
+// ask makes a call, and reads as much of the answer as is allowed.
+func (h *hearing) ask(ctx context.Context, key, method, path string, body any) (code int, text []byte, err error) {
 	var out io.Reader
 	if body != nil {
 		asked, err := json.Marshal(body)

@@ -40,7 +40,7 @@ func serve(t *testing.T, process func() residence.Process, change func(http.Hand
 	}
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
-	return Container{Address: strings.TrimPrefix(s.URL, "http://"), Key: "secret"}
+	return Container{Address: strings.TrimPrefix(s.URL, "http://"), Key: "secret", Places: 2}
 }
 
 func fails() residence.Process {
@@ -58,7 +58,7 @@ func within(t *testing.T, d time.Duration) {
 
 func TestAContainerThatKeepsTheContract(t *testing.T) {
 	found := Hold(t.Context(), serve(t, fails, nil))
-	require.Len(t, found, 10)
+	require.Len(t, found, 11)
 	for _, f := range found {
 		require.Equal(t, openflow.VerdictOK, f.Verdict, "%+v", f)
 		require.Empty(t, f.Remedy)
@@ -89,6 +89,21 @@ func answersAll(call string, code int, body string) func(http.Handler) http.Hand
 	}
 }
 
+// unready takes no more runs than two, as it may, and says of that that it is not ready.
+func unready(usual http.Handler) http.Handler {
+	places := 0
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/v1/runs/openflow.check-full-") && r.Method == http.MethodPut:
+			places++
+		case r.URL.Path == "/v1/ready" && places == 2:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		usual.ServeHTTP(w, r)
+	})
+}
+
 // tells changes what is told of a run that has ended.
 func tells(change func(*residence.Run)) func(http.Handler) http.Handler {
 	return func(usual http.Handler) http.Handler {
@@ -116,7 +131,9 @@ func TestEachPointIsHeld(t *testing.T) {
 		point   string
 		says    string
 	}{
-		"never ready": {fails, answers("GET /v1/ready", 503, ""), "serves", "answered with 503"},
+		"not ready when full":       {fails, unready, "is full", "while it has as many runs as it takes: GET /v1/ready is answered with 503"},
+		"fewer places than it says": {fails, answers("PUT /v1/runs/openflow.check-full-1", 503, ""), "is full", "given 2 runs at once"},
+		"never ready":               {fails, answers("GET /v1/ready", 503, ""), "serves", "answered with 503"},
 		"no secret": {fails, func(usual http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				r.Header.Set("Authorization", "Bearer secret")
@@ -131,29 +148,30 @@ func TestEachPointIsHeld(t *testing.T) {
 				usual.ServeHTTP(w, r)
 			})
 		}, "proof", "closes the connection"},
-		"runs of others":     {fails, answers("GET /v1/runs", 200, `{"runs":[{"id":"x"}]}`), "secret", "it has 1 runs, and nobody has given it any"},
-		"no list":            {fails, answers("GET /v1/runs", 200, `[]`), "secret", "something else than its form"},
-		"a list for ever":    {fails, answers("GET /v1/runs", 200, strings.Repeat(" ", mostAnswer+1)), "secret", "more than 65536 bytes"},
-		"a list of nests":    {fails, answers("GET /v1/runs", 200, strings.Repeat("[", 1000)), "secret", "something else than its form"},
-		"not live":           {fails, answers("GET /v1/live", 500, ""), "live", "answered with 500"},
-		"elsewhere":          {fails, answers("GET /v1/live", 307, ""), "live", "answered with 307"},
-		"begins anew":        {fails, answers("PUT "+run, 201, ""), "begins a run", "asked for it again: PUT " + run + " is answered with 201, want 200"},
-		"begins nothing":     {fails, answers("PUT "+run, 503, ""), "begins a run", "answered with 503, want 201"},
-		"all is well":        {func() residence.Process { q := quick{0, make(chan struct{})}; close(q.ended); return q }, nil, "ends a run", "exit code 0"},
-		"does not end":       {func() residence.Process { return quick{2, make(chan struct{})} }, nil, "ends a run", "has not ended after 300ms"},
-		"does not wait":      {func() residence.Process { return quick{2, make(chan struct{})} }, waitsNot, "ends a run", "it answers at once"},
-		"of another run":     {fails, tells(func(r *residence.Run) { r.ID = "x" }), "ends a run", "it tells of another run"},
-		"a state of its own": {fails, tells(func(r *residence.Run) { r.State = "\x1b[2Jgone" }), "ends a run", "can be running or ended"},
-		"seconds":            {fails, tells(func(r *residence.Run) { r.Started, r.Finished = r.Started/1000, r.Finished/1000 }), "ends a run", "that cannot be"},
-		"backwards":          {fails, tells(func(r *residence.Run) { r.Finished = r.Started - 1 }), "ends a run", "that cannot be"},
-		"a signal's code":    {fails, tells(func(r *residence.Run) { r.ExitCode = -9 }), "ends a run", "exit code -9"},
-		"two stories":        {fails, tells(func(r *residence.Run) { r.ExitCode = 3 }), "ends a run", "does not say the same"},
-		"no log":             {fails, answers("GET "+run+"/log", 404, ""), "log of a run", "answered with 404"},
-		"a log for ever":     {fails, answers("GET "+run+"/log", 200, strings.Repeat("x", residence.LogBytes+1)), "log of a run", "more than 16777216 bytes"},
-		"stops nothing":      {fails, answers("POST /v1/runs/"+second+"/stop", 501, ""), "stops a run", "answered with 501"},
-		"forgets not":        {fails, answers("DELETE "+run, 409, ""), "forgets a run", "answered with 409, want 204"},
-		"remembers":          {fails, answers("DELETE "+run, 204, ""), "forgets a run", "answered with 200, want 404"},
-		"one and no more":    {fails, afterwards(), "goes on", "GET /v1/ready is answered with 503"},
+		"runs of others":      {fails, answers("GET /v1/runs", 200, `{"runs":[{"id":"x"}]}`), "secret", "it has 1 runs, and nobody has given it any"},
+		"no list":             {fails, answers("GET /v1/runs", 200, `[]`), "secret", "something else than its form"},
+		"a list for ever":     {fails, answers("GET /v1/runs", 200, strings.Repeat(" ", mostAnswer+1)), "secret", "more than 262144 bytes"},
+		"a list of nests":     {fails, answers("GET /v1/runs", 200, strings.Repeat("[", 1000)), "secret", "something else than its form"},
+		"not live":            {fails, answers("GET /v1/live", 500, ""), "live", "answered with 500"},
+		"elsewhere":           {fails, answers("GET /v1/live", 307, ""), "live", "answered with 307"},
+		"begins anew":         {fails, answers("PUT "+run, 201, ""), "begins a run", "asked for it again: PUT " + run + " is answered with 201, want 200"},
+		"begins nothing":      {fails, answers("PUT "+run, 503, ""), "begins a run", "answered with 503, want 201"},
+		"all is well":         {func() residence.Process { q := quick{0, make(chan struct{})}; close(q.ended); return q }, nil, "ends a run", "exit code 0"},
+		"does not end":        {func() residence.Process { return quick{2, make(chan struct{})} }, nil, "ends a run", "has not ended after 300ms"},
+		"does not wait":       {func() residence.Process { return quick{2, make(chan struct{})} }, waitsNot, "ends a run", "it answers at once"},
+		"of another run":      {fails, tells(func(r *residence.Run) { r.ID = "x" }), "ends a run", "it tells of another run"},
+		"a state of its own":  {fails, tells(func(r *residence.Run) { r.State = "\x1b[2Jgone" }), "ends a run", "can be running or ended"},
+		"seconds":             {fails, tells(func(r *residence.Run) { r.Started, r.Finished = r.Started/1000, r.Finished/1000 }), "ends a run", "that cannot be"},
+		"backwards":           {fails, tells(func(r *residence.Run) { r.Finished = r.Started - 1 }), "ends a run", "that cannot be"},
+		"a signal's code":     {fails, tells(func(r *residence.Run) { r.ExitCode = -9 }), "ends a run", "exit code -9"},
+		"two stories":         {fails, tells(func(r *residence.Run) { r.ExitCode = 3 }), "ends a run", "does not say the same"},
+		"no log":              {fails, answers("GET "+run+"/log", 404, ""), "log of a run", "answered with 404"},
+		"a log for ever":      {fails, answers("GET "+run+"/log", 200, strings.Repeat("x", residence.LogBytes+1)), "log of a run", "more than 16777216 bytes"},
+		"stops nothing":       {fails, answers("POST /v1/runs/"+second+"/stop", 501, ""), "stops a run", "answered with 501"},
+		"forgets not":         {fails, answers("DELETE "+run, 409, ""), "forgets a run", "answered with 409, want 204"},
+		"remembers":           {fails, answers("DELETE "+run, 204, ""), "forgets a run", "answered with 200, want 404"},
+		"one and no more":     {fails, afterwards(first, "/v1/ready"), "is full", "GET /v1/ready is answered with 503"},
+		"as many and no more": {fails, afterwards("openflow.check-full-1", "/v1/live"), "goes on", "GET /v1/live is answered with 503"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := Hold(t.Context(), serve(t, tc.process, tc.change))
@@ -188,12 +206,12 @@ func waitsNot(usual http.Handler) http.Handler {
 }
 
 // afterwards is not ready any more once it has forgotten a run.
-func afterwards() func(http.Handler) http.Handler {
+func afterwards(run, path string) func(http.Handler) http.Handler {
 	forgotten := false
 	return func(usual http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			forgotten = forgotten || r.Method == http.MethodDelete && r.Header.Get("Authorization") == "Bearer secret"
-			if forgotten && r.URL.Path == "/v1/ready" {
+			forgotten = forgotten || r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, run) && r.Header.Get("Authorization") == "Bearer secret"
+			if forgotten && r.URL.Path == path {
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}

@@ -267,10 +267,20 @@ func (h *Host) tryRaise(ctx context.Context, c container, k *keeping) (ready boo
 		return false, err
 	}
 	ready, wrong := h.caller.ready(ctx, to)
+	if wrong == nil && !ready {
+		ready = h.busy(ctx, to)
+	}
 	if ctx.Err() != nil && wrong != nil {
 		wrong = openflow.Errorf(openflow.CodeUnavailable, "it does not say that it is")
 	}
 	return ready, wrong
+}
+
+// busy reports whether a container has runs, and works. It has been ready then. One that says it is not, as some do that are full,
+// keeps them when this node takes it up after a restart.
+func (h *Host) busy(ctx context.Context, to line) bool {
+	ids, err := h.caller.list(ctx, to)
+	return err == nil && len(ids) > 0 && h.caller.live(ctx, to) == nil
 }
 
 // specOf is a resident container as a driver.Spec.

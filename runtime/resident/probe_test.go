@@ -50,6 +50,7 @@ func TestContainersAreAsked(t *testing.T) {
 	require.NoError(t, s.Replace(t.Context(), "nothing", "it ails"), "it is gone already")
 
 	s.begin("one", "hold", residency("psi"))
+	s.log("one") // it runs there
 	require.Eventually(t, func() bool { return len(s.Serving()) == 1 }, patience, time.Millisecond)
 	name := s.Serving()[0].Container
 	status, err := s.Get(t.Context(), name, "/well")

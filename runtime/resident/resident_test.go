@@ -376,6 +376,33 @@ func TestRestart(t *testing.T) {
 	require.False(t, st.Interrupted, "it had ended before")
 }
 
+// A container that says it is not ready while it has runs keeps them when the node is started again.
+func TestRestartBesideAContainerThatIsFull(t *testing.T) {
+	var full atomic.Bool
+	s := newSite(t, quick(), func(driver.Spec) fake.Plan {
+		return fake.Plan{Handler: func(usual http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/v1/ready" && full.Load() {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return
+				}
+				usual.ServeHTTP(w, r)
+			})
+		}}
+	})
+	s.begin("one", "hold", residency("psi"))
+	s.log("one")
+	full.Store(true)
+	require.NoError(t, s.Close())
+	before := s.serving()
+	s.Host = open(t, fake.Opener{Containers: s.containers}, s.with)
+	s.begin("one", "hold", residency("psi"))
+	require.Eventually(t, func() bool { return len(s.Serving()) == 1 }, patience, time.Millisecond)
+	require.Equal(t, before, s.serving())
+	require.NoError(t, s.Stop(t.Context(), "one", patience))
+	require.Equal(t, 143, s.wait("one").ExitCode, "it was not interrupted")
+}
+
 // Before it is limited what containers reach, none is made or started: neither one that an earlier process has left, nor a new one.
 func TestNothingBeginsUnconfined(t *testing.T) {
 	s := newSite(t, quick(), nil)

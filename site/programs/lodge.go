@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,8 +26,10 @@ type Lodging struct {
 	Address string // host:port, as this machine reaches it
 	Key     string // OPENFLOW_SERVE_KEY
 
-	on   Residents
-	name string
+	on     Residents
+	images driver.Images
+	name   string
+	image  string
 }
 
 // What such a container gets: what a question does, on the network of its node, where it has no credential.
@@ -52,7 +55,7 @@ func (p *Programs) Lodge(ctx context.Context, r openflow.ProviderRecord) (_ *Lod
 	if err := p.clearLodgings(ctx); err != nil {
 		return nil, err
 	}
-	l := &Lodging{Key: rand.Text() + rand.Text(), on: p.Residents, name: "openflow-lodging-" + strings.ToLower(rand.Text())}
+	l := &Lodging{Key: rand.Text() + rand.Text(), on: p.Residents, images: p.Images, image: image, name: "openflow-lodging-" + strings.ToLower(rand.Text())}
 	defer func() {
 		if err != nil {
 			_, wrong := l.End(context.WithoutCancel(ctx), 0)
@@ -75,6 +78,15 @@ func (p *Programs) Lodge(ctx context.Context, r openflow.ProviderRecord) (_ *Lod
 		l.Address, err = "", nil // it has ended already: End tells how
 	}
 	return l, err
+}
+
+// Execute runs the entry point of its image with these arguments in the container, as driver.Residence does.
+func (l *Lodging) Execute(ctx context.Context, args []string, most int) (driver.Answer, error) {
+	img, err := l.images.Image(ctx, l.image)
+	if err != nil {
+		return driver.Answer{}, err
+	}
+	return l.on.Execute(ctx, l.name, slices.Concat(img.Entrypoint, args), most)
 }
 
 // Gone reports whether the container has ended by itself.

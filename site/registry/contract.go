@@ -109,12 +109,15 @@ func (g *Registry) Hold(ctx context.Context, n Registration) (found []openflow.F
 	if r.Kind == openflow.ProviderProgram || len(img.Entrypoint) > 0 {
 		p.refuses(ctx, h)
 	}
-	if ctx.Err() == nil && slices.ContainsFunc(said, resident) {
-		if err := g.resides(ctx, h, r); err != nil && ctx.Err() == nil {
+	stay := slices.DeleteFunc(slices.Clone(said), func(c openflow.ComponentRecord) bool { return !resident(c) })
+	if ctx.Err() == nil && len(stay) > 0 {
+		if err := p.resides(ctx, h, g, stay); err != nil && ctx.Err() == nil {
 			h.judge("resident", err, "")
 		}
 	}
-	p.checkProbes(ctx, h, g, said)
+	h.askProbes(ctx, slices.DeleteFunc(slices.Clone(said), resident), func(ctx context.Context, probe openflow.ComponentProbe) (error, bool) {
+		return g.answer(ctx, p.of, "", probe)
+	})
 	return h.list, ctx.Err()
 }
 

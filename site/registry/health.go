@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -283,14 +284,21 @@ func (g *Registry) answer(ctx context.Context, p openflow.ProviderRecord, contai
 		return errors.New(openflow.Heard(err.Error())), true
 	case err != nil:
 		return errors.New(openflow.Heard(err.Error())), !openflow.CodeOf(err).Retryable()
-	case status < 200 || status > 299:
-		return fmt.Errorf("status %d", status), true
-	case said.TooMuch:
-		return fmt.Errorf("it answers with more than %d bytes", maxProbed), true
-	case said.ExitCode != 0:
-		return exited(said), true
 	}
-	return nil, true
+	return badAnswer(status, said), true
+}
+
+// badAnswer says what is wrong with an answer to a probe; nil: nothing is.
+func badAnswer(status int, said driver.Answer) error {
+	switch {
+	case status < 200 || status > 299:
+		return fmt.Errorf("status %d", status)
+	case said.TooMuch:
+		return fmt.Errorf("it answers with more than %d bytes", maxProbed)
+	case said.ExitCode != 0:
+		return exited(said)
+	}
+	return nil
 }
 
 // answers reports whether the runtime does: otherwise a late answer is none of the component's.
@@ -369,24 +377,24 @@ func (g *Registry) startUp(ctx context.Context, p openflow.ProviderRecord, list 
 	return failed
 }
 
-// checkProbes asks each command once, for who holds an image against the contract.
-func (p *asking) checkProbes(ctx context.Context, h *held, g *Registry, list []openflow.ComponentRecord) {
+// askProbes asks each component once, for who holds an image against the contract.
+func (h *held) askProbes(ctx context.Context, list []openflow.ComponentRecord, put func(context.Context, openflow.ComponentProbe) (failure error, known bool)) {
 	until := time.Now().Add(askedFor)
 	for _, c := range list {
 		for _, probe := range c.Probes {
-			point := string(probe.Kind) + " probe of " + c.Name
+			point := probePoint(c, probe)
 			switch {
 			case ctx.Err() != nil:
 				return
-			case probe.HTTP != "":
-				h.ok(point, "GET %s is asked in its resident container", probe.HTTP)
-				continue
 			case time.Until(until) < probe.Timeout:
 				h.warn(point, "see whether it works: openflow component show", "it is not asked: that takes too long here")
 				continue
 			}
-			said, what := openflow.Line(fmt.Sprintf("%q", probe.Command)), ""
-			failure, known := g.answer(ctx, p.of, "", probe)
+			said, well, what := "asked "+openflow.Line(fmt.Sprintf("%q", probe.Command)), "ends with exit code 0", ""
+			if probe.HTTP != "" {
+				said, well = "GET "+probe.HTTP, "is answered well"
+			}
+			failure, known := put(ctx, probe)
 			switch {
 			case failure != nil:
 				what = failure.Error()
@@ -394,10 +402,23 @@ func (p *asking) checkProbes(ctx context.Context, h *held, g *Registry, list []o
 				what = "the runtime does not answer"
 			}
 			if what != "" {
-				h.fail(point, "asked %s: %s", said, what)
+				h.fail(point, "%s: %s", said, what)
 			} else {
-				h.ok(point, "%s ends with exit code 0", said)
+				h.ok(point, "%s %s", strings.TrimPrefix(said, "asked "), well)
 			}
 		}
 	}
+}
+
+// unasked says of resident components that nobody has asked them, because none of their containers serves here.
+func (h *held) unasked(list []openflow.ComponentRecord) {
+	for _, c := range list {
+		for _, probe := range c.Probes {
+			h.warn(probePoint(c, probe), "see whether it works, once it serves: openflow component show", "it is not asked here: no container of it serves")
+		}
+	}
+}
+
+func probePoint(c openflow.ComponentRecord, probe openflow.ComponentProbe) string {
+	return string(probe.Kind) + " probe of " + c.Name
 }

@@ -2,10 +2,14 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
 	"time"
 
 	"openflow"
 	"openflow/residence/trial"
+	"openflow/runtime/driver"
 	"openflow/site/programs"
 )
 
@@ -20,30 +24,64 @@ type Lodger interface {
 
 var _ Lodger = (*programs.Programs)(nil)
 
-// resides holds a resident container of a program or image against its contract, where one of the components is resident.
+// askLodging puts one question to a container that serves.
+func askLodging(ctx context.Context, l *programs.Lodging, to trial.Container, probe openflow.ComponentProbe) (err error) {
+	limited, cancel := context.WithTimeout(ctx, probe.Timeout)
+	defer cancel()
+	status, said := http.StatusOK, driver.Answer{}
+	if probe.HTTP != "" {
+		status, err = trial.Get(limited, to, probe.HTTP)
+	} else {
+		said, err = l.Execute(limited, probe.Command, maxProbed)
+	}
+	switch {
+	case err != nil && limited.Err() != nil:
+		return fmt.Errorf("there is no answer after %s", probe.Timeout)
+	case err != nil:
+		return errors.New(openflow.Heard(err.Error()))
+	}
+	return badAnswer(status, said)
+}
+
+// resides holds a resident container of a program or image against its contract, and asks its resident components in it whether
+// they work: where they are asked while they serve.
 //
-// Spec: algorithm-image §10, §12.
-func (g *Registry) resides(ctx context.Context, h *held, of openflow.ProviderRecord) error {
+// Spec: algorithm-image §10, §12, §13.
+func (p *asking) resides(ctx context.Context, h *held, g *Registry, list []openflow.ComponentRecord) error {
 	on, can := g.Machine.(Lodger)
 	var l *programs.Lodging
 	err := error(openflow.Errorf(openflow.CodeUnimplemented, "machine %s has no resident containers", g.Name))
 	if can {
-		l, err = on.Lodge(ctx, of)
+		l, err = on.Lodge(ctx, p.of)
 	}
 	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
 		h.warn("resident", "ask a node with --runtime docker", "it cannot be tried here: this node's runtime has no resident containers")
+		h.unasked(list)
 		return nil
 	}
 	if err != nil {
+		h.unasked(list)
 		return err
 	}
+	places := 0
+	for _, c := range list {
+		places = max(places, c.Runs)
+	}
+	to := trial.Container{Address: l.Address, Key: l.Key, Places: places, Gone: l.Gone}
 	serving := l.Address != ""
 	if serving {
-		for _, f := range trial.Hold(ctx, trial.Container{Address: l.Address, Key: l.Key, Gone: l.Gone}) {
+		for _, f := range trial.Hold(ctx, to) {
 			f.Check = "resident: " + f.Check
 			h.list = append(h.list, f)
 			serving = serving && f.Verdict == openflow.VerdictOK
 		}
+	}
+	if serving {
+		h.askProbes(ctx, list, func(ctx context.Context, probe openflow.ComponentProbe) (error, bool) {
+			return askLodging(ctx, l, to, probe), true
+		})
+	} else {
+		h.unasked(list)
 	}
 	begun := time.Now()
 	st, err := l.End(context.WithoutCancel(ctx), lodgingGrace)

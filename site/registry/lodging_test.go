@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -120,6 +122,52 @@ func TestHoldingResidentImages(t *testing.T) {
 			require.Empty(t, left, "the container is removed")
 		})
 	}
+}
+
+// A resident component is asked whether it works where it would serve: by requests, and by commands in its container.
+func TestResidentComponentsAreAskedWhereTheyServe(t *testing.T) {
+	script := strings.ReplaceAll(keeps+of("acme", "1"), `"description":"for tests"`, `"description":"for tests","way":"resident","resident":{"runs":2},
+"probes":{"startup":{"command":["works"]},"readiness":{"http":"/well"},"liveness":{"http":"/ill"}}`)
+	runtime := fake.New(func(spec driver.Spec) fake.Plan {
+		if slices.Equal(spec.Command, []string{"run"}) {
+			return fake.Plan{ExitCode: 2}
+		}
+		return fake.Plan{
+			Handler: func(usual http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					switch {
+					case r.URL.Path != "/well":
+						usual.ServeHTTP(w, r)
+					case !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "):
+						w.WriteHeader(http.StatusUnauthorized)
+					}
+				})
+			},
+			Execute: func(_ context.Context, s driver.Spec, _, complaint io.Writer) int {
+				_, _ = io.WriteString(complaint, strings.Join(s.Command, " "))
+				return 4
+			},
+		}
+	})
+	g, s := stocked(t)
+	said := func() map[string]string {
+		s.has(t, "acme:1", "sha256:1", script, func(i *driver.Image) { i.Labels = map[string]string{contractLabel: "1"} })
+		found, err := g.Hold(t.Context(), Registration{What: "acme:1"})
+		require.NoError(t, err)
+		said := map[string]string{}
+		for _, f := range found {
+			said[f.Check] = string(f.Verdict) + " " + f.Detail
+		}
+		return said
+	}
+	for _, kind := range []string{"startup", "readiness", "liveness"} {
+		require.Equal(t, string(openflow.VerdictWarn)+" it is not asked here: no container of it serves", said()[kind+" probe of psi"])
+	}
+	s.Residents = runtime
+	tried := said()
+	require.Equal(t, string(openflow.VerdictOK)+" GET /well is answered well", tried["readiness probe of psi"])
+	require.Equal(t, string(openflow.VerdictFail)+" GET /ill: status 404", tried["liveness probe of psi"])
+	require.Equal(t, string(openflow.VerdictFail)+` asked ["works"]: exit status 4: /run works`, tried["startup probe of psi"])
 }
 
 // An image without an entry point is described by others, who may say what it cannot do.
