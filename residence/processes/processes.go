@@ -5,6 +5,9 @@
 // Each is the same program again, in a process group and with a folder for temporary files. When it has ended, all that it has
 // started ends too, also what has left its group. Every run is the reaper of its own descendants, and the server that of all
 // runs. So what has the server as its parent and is no run was left by one that has ended.
+//
+// All have one user. So a process hides what it was told from the others: it is not dumpable (prctl(2)). That is reset when a program
+// is executed, unless nobody may read the program. So each run is executed from a copy of which that is true.
 package processes
 
 import (
@@ -20,18 +23,19 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"openflow"
 	"openflow/residence"
 )
 
-// marker tells a process that it is a run of a resident container, and what it is worth to the kernel: it dies before the server.
+// marker tells a process that it is a run of a resident container.
 const marker = "OPENFLOW_RESIDENT_RUN"
 
-// The numbers of prctl (linux/prctl.h), and the most of oom_score_adj.
+// ownScore is what this process is worth to the kernel where memory runs out, and firstToDie the least that one can be worth.
 const (
-	setDumpable       = 4
-	setChildSubreaper = 36
-	firstToDie        = "1000"
+	ownScore   = "/proc/self/oom_score_adj"
+	firstToDie = "1000"
 )
 
 const (
@@ -44,19 +48,23 @@ type Family struct {
 	program string
 	args    []string
 	base    []string // variables of every run
+	sealed  *os.File // the program, for nobody to read; nil: this system has no such files
+	score   *os.File // ownScore, to be written; nil: it cannot be
 
-	mu   sync.Mutex
-	live map[int]bool // runs that have started and are not waited for yet
+	mu    sync.Mutex
+	live  map[int]bool // runs that have started and are not waited for yet
+	worth []byte       // what is in score
 }
 
 // Serve makes this process the server of a program's runs. Each is the program with these arguments; it has the variables of
 // this process but for those that are the server's. Nothing that a run starts can read the server's secret from its
 // memory or environment. Errors: CodeUnavailable.
 func Serve(program string, args ...string) (*Family, error) {
-	if err := errors.Join(prctl(setChildSubreaper, 1), prctl(setDumpable, 0)); err != nil {
+	f := &Family{program: program, args: args, live: map[int]bool{}}
+	f.open()
+	if err := errors.Join(prctl(unix.PR_SET_CHILD_SUBREAPER, 1), prctl(unix.PR_SET_DUMPABLE, 0)); err != nil {
 		return nil, openflow.Errorf(openflow.CodeUnavailable, "this system keeps runs not apart: %w", err)
 	}
-	f := &Family{program: program, args: args, live: map[int]bool{}}
 	for _, entry := range os.Environ() {
 		if name, _, _ := strings.Cut(entry, "="); name != residence.Address && name != residence.Key {
 			f.base = append(f.base, entry)
@@ -65,25 +73,52 @@ func Serve(program string, args ...string) (*Family, error) {
 	return f, nil
 }
 
+// open opens what a process that is not dumpable cannot. Where the system has not, runs go without it.
+func (f *Family) open() {
+	f.sealed, _ = seal(f.program)
+	f.score, _ = os.OpenFile(ownScore, os.O_RDWR, 0)
+	if f.score != nil {
+		f.worth, _ = io.ReadAll(f.score)
+	}
+}
+
+// seal copies a program into memory, for everybody to execute and nobody to read. The file that is returned is not open for writing:
+// the kernel executes none that is.
+func seal(program string) (_ *os.File, err error) {
+	from, err := os.Open(program)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	fd, err := unix.MemfdCreate("program", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	to := os.NewFile(uintptr(fd), "program")
+	defer func() { err = errors.Join(err, to.Close()) }()
+	if _, err := io.Copy(to, from); err != nil {
+		return nil, err
+	}
+	sealed, err := os.Open("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return nil, err
+	}
+	if err := to.Chmod(0o111); err != nil {
+		return nil, errors.Join(err, sealed.Close())
+	}
+	return sealed, nil
+}
+
 // Settle is called first of all by a program that may be a run of a server. Elsewhere it does nothing. Other runs cannot
 // read what it was told from then on. An error says what of that this system does not let it do.
 func Settle() error {
 	if os.Getenv(marker) == "" {
 		return nil
 	}
-	return errors.Join(
-		os.Unsetenv(marker), prctl(setChildSubreaper, 1),
-		os.WriteFile("/proc/self/oom_score_adj", []byte(firstToDie), 0), // while the kernel still lets it
-		prctl(setDumpable, 0),
-	)
+	return errors.Join(os.Unsetenv(marker), prctl(unix.PR_SET_CHILD_SUBREAPER, 1), prctl(unix.PR_SET_DUMPABLE, 0))
 }
 
-func prctl(option, value uintptr) error {
-	if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRCTL, option, value, 0, 0, 0, 0); errno != 0 {
-		return errno
-	}
-	return nil
-}
+func prctl(option int, value uintptr) error { return unix.Prctl(option, value, 0, 0, 0) }
 
 // child implements residence.Process.
 type child struct {
@@ -104,6 +139,9 @@ func (f *Family) Start(_ string, environment map[string]string, stdout, stderr i
 		return nil, err
 	}
 	c := &child{f: f, cmd: exec.Command(f.program, f.args...), folder: folder}
+	if f.sealed != nil {
+		c.cmd.Path = "/proc/self/fd/" + strconv.Itoa(int(f.sealed.Fd())) // which the kernel opens before it closes it
+	}
 	c.cmd.Env = append(slices.Clone(f.base), "TMPDIR="+folder)
 	for name, value := range environment {
 		c.cmd.Env = append(c.cmd.Env, name+"="+value)
@@ -112,11 +150,7 @@ func (f *Family) Start(_ string, environment map[string]string, stdout, stderr i
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	theirs, err := c.connect(stdout, stderr)
 	if err == nil {
-		f.mu.Lock()
-		if err = c.cmd.Start(); err == nil {
-			f.live[c.cmd.Process.Pid] = true
-		}
-		f.mu.Unlock()
+		err = f.start(c.cmd)
 	}
 	for _, end := range theirs {
 		err = errors.Join(err, end.Close())
@@ -126,6 +160,21 @@ func (f *Family) Start(_ string, environment map[string]string, stdout, stderr i
 		return nil, errors.Join(err, c.clear())
 	}
 	return c, nil
+}
+
+// start starts a run. Where memory runs out, the kernel ends it before the server: it has inherited what it is worth.
+func (f *Family) start(cmd *exec.Cmd) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.worth) > 0 {
+		_, _ = f.score.WriteAt([]byte(firstToDie), 0)
+		defer func() { _, _ = f.score.WriteAt(f.worth, 0) }()
+	}
+	err := cmd.Start()
+	if err == nil {
+		f.live[cmd.Process.Pid] = true
+	}
+	return err
 }
 
 // connect lets the writers hear the outputs of a process. The ends are the process's.

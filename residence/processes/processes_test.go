@@ -53,6 +53,10 @@ func serve() int {
 
 // run does what its variable DO says.
 func run() int {
+	if os.Getenv("DO") == "slow" { // to settle
+		fmt.Println(os.Getpid())
+		return endure()
+	}
 	if err := processes.Settle(); err != nil {
 		fmt.Println(err)
 		return 99
@@ -70,6 +74,12 @@ func run() int {
 			return 1
 		}
 		fmt.Println(os.Getenv("TMPDIR"))
+	case "worth":
+		text, err := os.ReadFile("/proc/self/oom_score_adj")
+		if err != nil {
+			return 1
+		}
+		fmt.Print(string(text))
 	case "leave": // and end
 		return start("linger")
 	case "hang":
@@ -264,10 +274,31 @@ func TestSecretsAreNotRead(t *testing.T) {
 	s := begin(t)
 	s.run(t, "other", "hang")
 	other := s.lines(t, "other", 3)[2]
-	for i, pid := range []string{strconv.Itoa(s.pid), other} {
+	s.run(t, "slow", "slow")
+	slow := s.lines(t, "slow", 1)[0] // the moment between its start and Settle lasts
+	for i, pid := range []string{strconv.Itoa(s.pid), other, slow} {
 		id := "peeks" + strconv.Itoa(i)
 		s.run(t, id, "peek "+pid)
 		require.Zero(t, s.end(t, id).ExitCode)
 		require.Equal(t, []string{"true"}, s.lines(t, id, 1))
 	}
+	for _, id := range []string{"other", "slow"} {
+		s.call(t, "POST", "/"+id+"/stop", `{"grace":1}`)
+		s.end(t, id)
+	}
+}
+
+// Where memory runs out, the kernel takes a run, and not the server.
+func TestWhatTheKernelTakesFirst(t *testing.T) {
+	s := begin(t)
+	worth := func() string {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(s.pid) + "/oom_score_adj")
+		require.NoError(t, err)
+		return string(text)
+	}
+	before := worth()
+	s.run(t, "a", "worth")
+	require.Zero(t, s.end(t, "a").ExitCode)
+	require.Equal(t, []string{"1000"}, s.lines(t, "a", 1))
+	require.Equal(t, before, worth())
 }
