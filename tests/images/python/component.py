@@ -1,5 +1,6 @@
-"""A component in Python, made without our kit: docs/spec/algorithm-image.md is all that it knows. It needs the standard library."""
+"""Components in Python, made without our kit: docs/spec/algorithm-image.md is all that they know. They need the standard library."""
 import collections
+import ctypes
 import hashlib
 import hmac
 import http.client
@@ -38,6 +39,7 @@ def describe(name):
                          "type_meta": {"type": "string", "title": "word"}},
                 "forever": truth("it does not end by itself"),
                 "crash": truth("it ends as if it had been killed"),
+                "leave": truth("it leaves something behind that does not end by itself"),
             },
             "input_artifacts": {"data": {}, "model": {}},
             "output_artifacts": {"data": {}, "model": {}, "metric": {"metric": {
@@ -60,6 +62,9 @@ def call(config, path, body):
 
 
 def run():
+    # First of all. What a run starts itself is not hidden, so that it gets none of the variables.
+    prctl(SUBREAPER, 1)
+    prctl(DUMPABLE, 0)
     config = json.loads(os.environ["CONFIG"])
     execution = config["party_task_id"]
 
@@ -70,6 +75,9 @@ def run():
     try:
         word = config["parameters"]["word"]
         print(config["component"], "at", config["role"], config["party_id"], flush=True)
+        if config["parameters"].get("leave"):
+            left = subprocess.Popen([sys.executable, "-I", "-c", "import signal; signal.pause()"], env={}, start_new_session=True)
+            print("left", left.pid, flush=True)
         if config["parameters"].get("crash"):
             os.kill(os.getpid(), signal.SIGKILL)
         while config["parameters"].get("forever"):
@@ -83,6 +91,75 @@ def run():
     end("success")
 
 
+# What runs share a user, and keep from each other all the same: section 12. The numbers are those of prctl(2).
+DUMPABLE, SUBREAPER = 4, 36
+
+
+def prctl(option, value):
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def sealed(program):
+    """A copy of a program that everybody may execute and nobody read: the kernel hides what executes it from its first moment."""
+    copy = os.memfd_create("program", os.MFD_CLOEXEC)
+    with open(program, "rb") as text:
+        while piece := text.read(1 << 20):
+            os.write(copy, piece)
+    opened = os.open("/proc/self/fd/%d" % copy, os.O_RDONLY | os.O_CLOEXEC)  # none is executed that is open for writing
+    os.fchmod(copy, 0o111)
+    os.close(copy)
+    return opened
+
+
+class Family:
+    """The processes of a server: each run, and what runs have left. It is made before the first of them."""
+
+    def __init__(self):
+        self.lock, self.live = threading.Lock(), set()
+        self.program = sealed(os.path.realpath(sys.executable))
+        self.worth = os.open("/proc/self/oom_score_adj", os.O_RDWR)  # as long as this process may
+        self.own = os.read(self.worth, 16)
+        prctl(SUBREAPER, 1)  # what a run leaves becomes a child of this process
+        prctl(DUMPABLE, 0)  # nobody reads the secret out of /proc
+
+    def start(self, arguments, **how):
+        with self.lock:
+            os.pwrite(self.worth, b"1000", 0)  # a run inherits it: where memory runs out, the kernel ends it and not the server
+            try:
+                process = subprocess.Popen(arguments, executable="/proc/self/fd/%d" % self.program, pass_fds=[self.program], **how)
+            finally:
+                os.pwrite(self.worth, self.own, 0)
+            self.live.add(process.pid)
+            return process
+
+    def end(self, process):
+        """Waits for a run, and ends what it has left, wherever that is."""
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # its number stays its own until the lock is held
+        with self.lock:
+            code = process.wait()
+            self.live.discard(process.pid)
+            for _ in range(100):  # what is ended may leave something too
+                left = [pid for pid in self.children() if pid not in self.live]
+                if not left:
+                    break
+                for pid in left:
+                    os.kill(pid, signal.SIGKILL)
+                for pid in left:
+                    os.waitpid(pid, 0)
+        return code if code >= 0 else 128 - code
+
+    @staticmethod
+    def children():
+        for name in os.listdir("/proc"):
+            try:
+                with open("/proc/%s/stat" % name, "rb") as stat:
+                    if int(stat.read().rpartition(b")")[2].split()[1]) == os.getpid():
+                        yield int(name)
+            except (OSError, ValueError, IndexError):
+                continue  # it has ended, or is no process
+
+
 LOG = 16 << 20  # bytes of each output of a run that are kept: the newest
 KEPT = 4 * RUNS  # runs: those that have ended stay until they are deleted
 
@@ -90,20 +167,15 @@ KEPT = 4 * RUNS  # runs: those that have ended stay until they are deleted
 class Run:
     """A run in a resident container: this program again, as a process of its own."""
 
-    def __init__(self, name, environment):
-        self.name, self.started, self.finished, self.code = name, int(time.time() * 1000), 0, 0
+    def __init__(self, family, name, environment):
+        self.family, self.name, self.started, self.finished, self.code = family, name, int(time.time() * 1000), 0, 0
         self.ended, self.asked = threading.Event(), False
         self.folder = tempfile.mkdtemp()
         self.logs = {"stdout": collections.deque(), "stderr": collections.deque()}
         base = {k: v for k, v in os.environ.items() if k not in ("OPENFLOW_SERVE", "OPENFLOW_SERVE_KEY")}
-        self.process = subprocess.Popen(
+        self.process = family.start(
             [sys.executable, "-I", "-B", os.path.abspath(__file__), "run"], env={**base, "TMPDIR": self.folder, **environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-        try:
-            with open("/proc/%d/oom_score_adj" % self.process.pid, "w") as first_to_die:
-                first_to_die.write("1000")  # where memory runs out, the kernel ends a run and not the server
-        except OSError:
-            pass  # it has ended
         readers = [threading.Thread(target=self.keep, args=(pipe, self.logs[stream]), daemon=True)
                    for stream, pipe in (("stdout", self.process.stdout), ("stderr", self.process.stderr))]
         for reader in readers:
@@ -120,24 +192,20 @@ class Run:
                 size -= len(log.popleft())
 
     def follow(self, readers):
-        code = self.process.wait()
-        self.signal(signal.SIGKILL)  # what it has left
-        try:
-            while os.waitpid(-self.process.pid, 0)[0]:
-                pass
-        except ChildProcessError:
-            pass  # nothing is left
+        self.code = self.family.end(self.process)
         for reader in readers:
             reader.join(5)
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.code, self.finished = code if code >= 0 else 128 - code, int(time.time() * 1000)
+        self.finished = int(time.time() * 1000)
         self.ended.set()
 
     def signal(self, number):
-        try:
-            os.killpg(self.process.pid, number)
-        except ProcessLookupError:
-            pass  # it has ended
+        with self.family.lock:
+            if self.process.pid in self.family.live:  # otherwise its number may be another's
+                try:
+                    os.killpg(self.process.pid, number)
+                except ProcessLookupError:
+                    pass  # it has ended, and nobody has waited for it yet
 
     def stop(self, seconds):
         if not self.asked and not self.ended.is_set():
@@ -155,7 +223,7 @@ class Residence(http.server.BaseHTTPRequestHandler):
     """The interface of a resident container: section 12."""
     protocol_version = "HTTP/1.1"
     timeout = 120  # of a connection on which nothing is said
-    runs, lock, closing = {}, threading.Lock(), False
+    runs, lock, closing, family = {}, threading.Lock(), False, None
 
     def log_message(self, *_):
         pass
@@ -228,7 +296,7 @@ class Residence(http.server.BaseHTTPRequestHandler):
             going = sum(not run.ended.is_set() for run in self.runs.values())
             if self.closing or going >= RUNS or len(self.runs) >= KEPT:
                 return self.answer(503)
-            self.runs[name] = Run(name, environment)
+            self.runs[name] = Run(self.family, name, environment)
             self.answer(201, self.runs[name].told())
 
 
@@ -236,6 +304,7 @@ def serve():
     host, port = os.environ["OPENFLOW_SERVE"].rsplit(":", 1)
     if not os.environ["OPENFLOW_SERVE_KEY"]:
         sys.exit("OPENFLOW_SERVE_KEY is empty")
+    Residence.family = Family()
     server = http.server.ThreadingHTTPServer((host, int(port)), Residence)
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
