@@ -170,6 +170,7 @@ type Served struct {
 	Digest    string     // "sha256:…" of the provider's program
 	Defaults  Parameters // of the component, for what a job leaves out
 	Protocols []Protocol // that the component speaks
+	Least     Resources  // that the component needs, as it says; whatever the job says, the task takes so much
 	Resident  int        // how many runs one container serves at once that may serve the task; 0: it gets one of its own
 }
 

@@ -17,6 +17,9 @@ type Wishes struct {
 	Disk         int64    `json:"disk,omitzero"`          // bytes that it writes, at least
 }
 
+// Least is how large a task has to be at least.
+func (w Wishes) Least() Resources { return Resources{Cores: w.Cores, Memory: w.Memory} }
+
 // Mount is a folder or file of a machine that a container reads.
 type Mount struct {
 	Host      string `json:"host"`      // whole path on the machine
@@ -34,6 +37,7 @@ type Confinement struct {
 	Processes    int64    `json:"processes,omitzero"`
 	Disk         int64    `json:"disk,omitzero"`
 	Log          int64    `json:"log,omitzero"`
+	LeastDisk    int64    `json:"least_disk,omitzero"` // bytes that it needs, more than its node lets others write
 }
 
 // Papers are what is kept of a provider besides its content: who vouches for it, and what it is made of.

@@ -119,9 +119,12 @@ func grantsOf(may openflow.Confinement) driver.Grants {
 // usualProcesses is how many processes and threads a container may have where nothing else is said.
 const usualProcesses = 512
 
-// Limits are what a container may use: what its run holds, and no more than its site's policy lets it have, than there is on
-// the machine, and than the node lets a run write. It is pure.
+// Limits are what a container may use: what its run holds, and no more than its site's policy lets it have, or than there is on
+// the machine. What it may write is what the node lets a run write, or what its component needs. It is pure.
 func Limits(r openflow.TaskRecord, may openflow.Confinement, machineCPUs float64, diskBytes int64) driver.Limits {
+	if diskBytes > 0 {
+		diskBytes = max(diskBytes, may.LeastDisk)
+	}
 	return driver.Limits{
 		CPUs:        least(float64(max(r.Cores, 1)), machineCPUs, float64(may.Cores)),
 		MemoryBytes: least(r.MemoryBytes, may.Memory),

@@ -21,12 +21,14 @@ func TestLimits(t *testing.T) {
 		disk    int64
 		want    driver.Limits
 	}{
-		"the run's":        {run, openflow.Confinement{}, 0, 0, driver.Limits{CPUs: 4, MemoryBytes: 8 << 30, PIDs: 512, GPUs: []string{"1"}}},
-		"the machine's":    {run, openflow.Confinement{}, 2, 0, driver.Limits{CPUs: 2, MemoryBytes: 8 << 30, PIDs: 512, GPUs: []string{"1"}}},
-		"the policy's":     {run, openflow.Confinement{Cores: 3, Memory: 4 << 30, Processes: 32, Disk: 1 << 30, Log: 1 << 20}, 8, 2 << 30, driver.Limits{CPUs: 3, MemoryBytes: 4 << 30, PIDs: 32, DiskBytes: 1 << 30, LogBytes: 1 << 20, GPUs: []string{"1"}}},
-		"never more":       {run, openflow.Confinement{Cores: 1024, Memory: 1 << 40, Processes: 4096, Disk: 1 << 40}, 8, 2 << 30, driver.Limits{CPUs: 4, MemoryBytes: 8 << 30, PIDs: 4096, DiskBytes: 2 << 30, GPUs: []string{"1"}}},
-		"without a bound":  {openflow.TaskRecord{}, openflow.Confinement{Memory: 1 << 30, Disk: 1 << 20}, 0, 0, driver.Limits{CPUs: 1, MemoryBytes: 1 << 30, PIDs: 512, DiskBytes: 1 << 20}},
-		"nothing to go by": {openflow.TaskRecord{}, openflow.Confinement{}, 0, 0, driver.Limits{CPUs: 1, PIDs: 512}},
+		"the run's":         {run, openflow.Confinement{}, 0, 0, driver.Limits{CPUs: 4, MemoryBytes: 8 << 30, PIDs: 512, GPUs: []string{"1"}}},
+		"the machine's":     {run, openflow.Confinement{}, 2, 0, driver.Limits{CPUs: 2, MemoryBytes: 8 << 30, PIDs: 512, GPUs: []string{"1"}}},
+		"the policy's":      {run, openflow.Confinement{Cores: 3, Memory: 4 << 30, Processes: 32, Disk: 1 << 30, Log: 1 << 20}, 8, 2 << 30, driver.Limits{CPUs: 3, MemoryBytes: 4 << 30, PIDs: 32, DiskBytes: 1 << 30, LogBytes: 1 << 20, GPUs: []string{"1"}}},
+		"never more":        {run, openflow.Confinement{Cores: 1024, Memory: 1 << 40, Processes: 4096, Disk: 1 << 40}, 8, 2 << 30, driver.Limits{CPUs: 4, MemoryBytes: 8 << 30, PIDs: 4096, DiskBytes: 2 << 30, GPUs: []string{"1"}}},
+		"what it needs":     {run, openflow.Confinement{Disk: 1 << 40, LeastDisk: 3 << 30}, 0, 2 << 30, driver.Limits{CPUs: 4, MemoryBytes: 8 << 30, PIDs: 512, DiskBytes: 3 << 30, GPUs: []string{"1"}}},
+		"needs of no bound": {run, openflow.Confinement{LeastDisk: 3 << 30}, 0, 0, driver.Limits{CPUs: 4, MemoryBytes: 8 << 30, PIDs: 512, GPUs: []string{"1"}}},
+		"without a bound":   {openflow.TaskRecord{}, openflow.Confinement{Memory: 1 << 30, Disk: 1 << 20}, 0, 0, driver.Limits{CPUs: 1, MemoryBytes: 1 << 30, PIDs: 512, DiskBytes: 1 << 20}},
+		"nothing to go by":  {openflow.TaskRecord{}, openflow.Confinement{}, 0, 0, driver.Limits{CPUs: 1, PIDs: 512}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, tc.want, launch.Limits(tc.run, tc.may, tc.machine, tc.disk))

@@ -250,6 +250,7 @@ func (d *decision) wishes() {
 	p, w := d.policy.Containers, d.of.Wishes
 	may := openflow.Confinement{
 		Cores: p.MaxCores, Memory: int64(p.MaxMemory), Processes: int64(p.MaxProcesses), Disk: int64(p.MaxDisk), Log: int64(p.MaxLog),
+		LeastDisk: w.Disk,
 	}
 	var entries []string // that would give it what it lacks
 	grant := func(rule, what, wish, form string, check func(string) error, allowed bool) bool {

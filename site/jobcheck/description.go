@@ -22,7 +22,8 @@ type Component struct {
 	Protocols  []openflow.Protocol
 	Exact      bool // values of parameters reach it as they are, and are not read as FATE does
 	Way        openflow.Way
-	Runs       int // that one container serves at once, of a resident one
+	Runs       int                // that one container serves at once, of a resident one
+	Least      openflow.Resources // that it needs
 }
 
 // Parameter is one setting of a component.
@@ -38,7 +39,7 @@ type Parameter struct {
 func Of(r openflow.ComponentRecord) (Component, error) {
 	c := Component{
 		Roles: r.Roles, Stages: r.Stages, Parameters: map[string]Parameter{}, Inputs: byKind(r.Inputs), Outputs: byKind(r.Outputs),
-		Needs: r.Needs, Protocols: r.Protocols, Way: r.Way, Runs: r.Runs,
+		Needs: r.Needs, Protocols: r.Protocols, Way: r.Way, Runs: r.Runs, Least: r.Wishes.Least(),
 	}
 	for _, p := range r.Parameters {
 		one := Parameter{Optional: p.Optional, Alike: p.Alike, Default: p.Default}

@@ -268,6 +268,7 @@ func (s *Service) records(
 			t.Protocol = speaks[0] // the scheduler says it if it is to be another one
 		}
 		s.size(&t, job.Cores, said)
+		s.raise(&t, providers[i].Least)
 		job.Cores, job.Memory, job.GPUs = max(job.Cores, t.Cores), max(job.Memory, t.Memory), max(job.GPUs, t.GPUs)
 		tasks = append(tasks, t)
 	}
@@ -276,6 +277,17 @@ func (s *Service) records(
 	}
 	job.RemainingCores, job.RemainingMemory, job.RemainingGPUs = job.Cores, job.Memory, job.GPUs
 	return job, tasks
+}
+
+// raise lets a task have what its component needs at least. Otherwise it would begin, and end for want of it. An arbiter holds no cores.
+func (s *Service) raise(t *openflow.TaskRecord, least openflow.Resources) {
+	if t.Key.Party.Role != openflow.RoleArbiter {
+		t.Cores = max(t.Cores, least.Cores)
+	}
+	if t.Memory > 0 || least.Memory > t.MemoryBytes {
+		t.Memory = max(t.Memory, least.Memory)
+	}
+	t.MemoryBytes = max(t.MemoryBytes, least.Memory)
 }
 
 // size fills in what a task takes from a job of that many cores and bytes, and what its container may use. An arbiter has

@@ -31,6 +31,9 @@ func (components) Providers(_ context.Context, specs []openflow.TaskSpec) ([]ope
 			return nil, openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
 		}
 		served[i] = openflow.Served{Provider: "openflow:1@docker", Digest: digest, Defaults: openflow.Parameters{"epochs": 10}}
+		if name == "hungry" {
+			served[i].Least = openflow.Resources{Cores: 6, Memory: 2 << 30}
+		}
 	}
 	return served, nil
 }
@@ -371,6 +374,43 @@ func TestMemoryAndGPUs(t *testing.T) {
 			tc.job.Cores, tc.task.Cores = j.Cores, task.Cores
 			require.Equal(t, tc.job, j.Needs())
 			require.Equal(t, tc.job, openflow.Resources{Cores: j.RemainingCores, Memory: j.RemainingMemory, GPUs: j.RemainingGPUs})
+			require.Equal(t, tc.task, task.Needs())
+			require.Equal(t, tc.limit, task.MemoryBytes)
+		})
+	}
+}
+
+// A task is as large as its component needs, whatever the job says.
+func TestTasksAreAsLargeAsTheirComponentsNeed(t *testing.T) {
+	const gib = int64(1) << 30
+	size := func(n int64) *int64 { return &n }
+	for name, tc := range map[string]struct {
+		party     openflow.Party
+		cores     int
+		memory    *int64
+		site      int64 // bytes of a task that does not say
+		job, task openflow.Resources
+		limit     int64
+	}{
+		"a smaller job":        {host, 2, size(gib), 4 * gib, openflow.Resources{Cores: 6, Memory: 2 * gib}, openflow.Resources{Cores: 6, Memory: 2 * gib}, 2 * gib},
+		"a larger job":         {host, 8, size(8 * gib), 4 * gib, openflow.Resources{Cores: 8, Memory: 8 * gib}, openflow.Resources{Cores: 6, Memory: 4 * gib}, 4 * gib},
+		"a job that says none": {host, 2, nil, 4 * gib, openflow.Resources{Cores: 6}, openflow.Resources{Cores: 6}, 4 * gib},
+		"less than it needs":   {host, 2, nil, gib, openflow.Resources{Cores: 6, Memory: 2 * gib}, openflow.Resources{Cores: 6, Memory: 2 * gib}, 2 * gib},
+		"an arbiter's memory":  {arbiter, 2, size(gib), 4 * gib, openflow.Resources{Memory: 2 * gib}, openflow.Resources{Memory: 2 * gib}, 2 * gib},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.Limits.TaskMemory = tc.site
+			d := dag()
+			d.Conf.Cores, d.Conf.Memory = &tc.cores, tc.memory
+			for i := range d.Tasks {
+				d.Tasks[i].Component = "hungry"
+			}
+			require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
+			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
+			require.NoError(t, err)
+			task := s.task(taskKey("1", "lr_0", tc.party))
+			require.Equal(t, tc.job, j.Needs())
 			require.Equal(t, tc.task, task.Needs())
 			require.Equal(t, tc.limit, task.MemoryBytes)
 		})

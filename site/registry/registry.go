@@ -368,6 +368,7 @@ func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]
 		}
 		served[i].Digest, served[i].Defaults = o.digests[ref], defaults[ref][spec.Component]
 		served[i].Protocols = o.described[ref][spec.Component].Protocols
+		served[i].Least = o.described[ref][spec.Component].Least
 		served[i].Resident = o.described[ref][spec.Component].Resident(spec.Conf)
 	}
 	return served, nil

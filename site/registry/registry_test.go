@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -323,4 +324,16 @@ func TestBuiltInIsAskedOnce(t *testing.T) {
 	own.Dialect = "toy"
 	_, err = BuiltIn(t.Context(), here{}, g.Rows, own)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
+}
+
+// What a component needs at least goes to who sizes its tasks.
+func TestWhatAComponentNeeds(t *testing.T) {
+	g := site(t)
+	script := strings.ReplaceAll(of("acme", "1"), `"description":"for tests"`, `"description":"for tests","wishes":{"cores":4,"memory":1073741824,"disk":5}`)
+	_, _, err := g.Register(t.Context(), Registration{What: program(t, script), User: "ann"})
+	require.NoError(t, err)
+	served, err := g.Providers(t.Context(), []openflow.TaskSpec{psi("acme"), psi("")})
+	require.NoError(t, err)
+	require.Equal(t, openflow.Resources{Cores: 4, Memory: 1 << 30}, served[0].Least)
+	require.Zero(t, served[1].Least)
 }
