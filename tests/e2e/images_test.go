@@ -1,7 +1,10 @@
 package e2e_test
 
 import (
+	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +58,7 @@ func anyVendorsImages(t *testing.T, list map[string]*site) {
 		require.JSONEq(t, `{"word":"HELLO","python":"`+pythonVersion(t)+`","user":65534}`, string(s.as(t).Metrics(env.Run(id, role, party, "shout_0"))["said"]))
 	}
 	nothingLeft(t, list)
+	tablesWithoutOurKit(t, list["9999"])
 
 	// One that does not end by itself is asked to, and obeys.
 	shout.Parameters = openflow.Parameters{"word": "hello", "forever": true}
@@ -68,6 +72,38 @@ func anyVendorsImages(t *testing.T, list map[string]*site) {
 	require.Contains(t, user.TrySubmit(env.DAG(env.Parties("guest 9999"), shout)).Message, "dag.tasks.shout_0.parameters.word: required by component shout")
 	askedImages(t, list["9999"])
 	vanishingImage(t, list["9999"], archives["pythonic"])
+}
+
+// tablesWithoutOurKit has the component in Python read a table, pass it on and save a model, twice: the second task reads what the
+// first one has made.
+func tablesWithoutOurKit(t *testing.T, s *site) {
+	user := s.as(t)
+	var rows strings.Builder
+	rows.WriteString("id,y,x0\n")
+	for i := range 20_000 { // more than one batch
+		fmt.Fprintf(&rows, "名%05d,%d,%d.5\n", i, i%2, i)
+	}
+	user.OK(user.Upload("python", "rows", guestMeta, strings.NewReader(rows.String())), nil)
+	table := func(c openflow.Channel) openflow.Input {
+		return openflow.Input{Kind: openflow.InputData, Key: "table", Channels: []openflow.Channel{c}}
+	}
+	first := openflow.Task{Name: "keep_0", Component: "keep", Inputs: []openflow.Input{
+		table(openflow.Channel{Source: openflow.FromDataWarehouse, Namespace: "python", Name: "rows"}),
+	}}
+	second := openflow.Task{Name: "keep_1", Component: "keep", Inputs: []openflow.Input{
+		table(openflow.Channel{Source: openflow.FromTask, ProducerTask: "keep_0", OutputKey: "copy"}),
+		{Kind: openflow.InputModel, Key: "before", Channels: []openflow.Channel{{Source: openflow.FromTask, ProducerTask: "keep_0", OutputKey: "kept"}}},
+	}}
+	id := user.Submit(env.DAG(env.Parties("guest 9999"), first, second))
+	user.WaitFor(id, openflow.JobSuccess)
+	run := env.Run(id, "guest", "9999", "keep_1")
+	require.JSONEq(t, `{"rows":20000,"first":"名00000","last":"名19999","before":20000}`, string(user.Metrics(run)["kept"]))
+	files := user.Archive("/v2/output/data/download", run...)
+	require.Equal(t, rows.String(), string(files["copy/0.csv"]), "%v", slices.Sorted(maps.Keys(files)))
+	var model []map[string]any
+	user.OK(user.Get("/v2/output/model/query", run...), &model)
+	require.NotEmpty(t, model)
+	nothingLeft(t, map[string]*site{s.party: s})
 }
 
 // askedImages registers an image whose component says how it is asked whether it works, and one that never does. Each question is a

@@ -5,13 +5,16 @@ import hashlib
 import hmac
 import http.client
 import http.server
+import io
 import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -20,45 +23,192 @@ import urllib.parse
 PROVIDER, VERSION = "pythonic", "3.1"
 RUNS = 4  # of a resident container at once
 
-# What each component does to a word, and what its description says besides.
+STAGES, ROLES = ["default"], ["guest", "host", "local"]
+
+# What each component does to a word, or to a table, and what its description says besides.
 COMPONENTS = {
     "shout": (str.upper, {"description": "says a word in capitals"}),
     "murmur": (str.lower, {"description": "says a word in small letters", "way": "resident", "resident": {"runs": RUNS}}),
+    "keep": (None, {"description": "passes a table on, and keeps of it how many rows it has"}),
 }
 
 
-def describe(name):
-    def truth(description):
-        return {"type": "bool", "default": False, "optional": True, "description": description, "type_meta": {"type": "boolean"}}
+def truth(description):
+    return {"type": "bool", "default": False, "optional": True, "description": description, "type_meta": {"type": "boolean"}}
 
+
+def artifact(kind, optional=False):
+    return {"types": [kind], "optional": optional, "stages": STAGES, "roles": ROLES, "description": "", "is_multi": False}
+
+
+def describe(name):
+    inputs, outputs = {"data": {}, "model": {}}, {"data": {}, "model": {}, "metric": {"metric": artifact("json_metric")}}
+    parameters = {
+        "word": {"type": "str", "default": None, "optional": False, "description": "what is said", "type_meta": {"type": "string", "title": "word"}},
+        "forever": truth("it does not end by itself"),
+        "crash": truth("it ends as if it had been killed"),
+        "leave": truth("it leaves something behind that does not end by itself"),
+    }
+    if name == "keep":
+        parameters = {}
+        inputs = {"data": {"table": artifact("dataframe")}, "model": {"before": artifact("json_model", optional=True)}}
+        outputs["data"], outputs["model"] = {"copy": artifact("dataframe")}, {"kept": artifact("json_model")}
     return {
         "component": {
-            "name": name, "provider": PROVIDER, "version": VERSION, "labels": [], "roles": ["guest", "host", "local"], **COMPONENTS[name][1],
-            "parameters": {
-                "word": {"type": "str", "default": None, "optional": False, "description": "what is said",
-                         "type_meta": {"type": "string", "title": "word"}},
-                "forever": truth("it does not end by itself"),
-                "crash": truth("it ends as if it had been killed"),
-                "leave": truth("it leaves something behind that does not end by itself"),
-            },
-            "input_artifacts": {"data": {}, "model": {}},
-            "output_artifacts": {"data": {}, "model": {}, "metric": {"metric": {
-                "types": ["json_metric"], "optional": False, "stages": ["default"], "roles": ["guest", "host", "local"],
-                "description": "", "is_multi": False}}},
+            "name": name, "provider": PROVIDER, "version": VERSION, "labels": [], "roles": ROLES, **COMPONENTS[name][1],
+            "parameters": parameters, "input_artifacts": inputs, "output_artifacts": outputs,
         },
         "schema_version": "v1",
     }
 
 
-def call(config, path, body):
-    """One call to the node. Its address and the run's credential are all that leads there."""
+def send(config, method, path, query=None, body=None, kind="application/json"):
+    """One call to the node. Its address and the run's credential are all that leads there. It gives the kind and text of the answer."""
     node = config["mlmd"]["metadata"]
     connection = http.client.HTTPConnection(node["host"], node["port"], timeout=60)
-    headers = {"Content-Type": "application/json", "Authorization": "Bearer " + os.environ["OPENFLOW_CREDENTIAL"]}
-    connection.request("POST", "/v2/worker/" + path, json.dumps(body), headers)
-    answer = json.loads(connection.getresponse().read())
-    if answer["code"] != 0:
-        raise RuntimeError(path + ": " + answer["message"])
+    headers = {"Authorization": "Bearer " + os.environ["OPENFLOW_CREDENTIAL"]}
+    if body is not None:
+        headers["Content-Type"] = kind
+    connection.request(method, path + ("?" + urllib.parse.urlencode(query) if query else ""), body, headers)
+    answer = connection.getresponse()
+    return answer.headers.get_content_type(), answer.read()
+
+
+def data(path, answer):
+    """What an answer in an envelope holds."""
+    said = json.loads(answer[1])
+    wrong = said.get("error") or said.get("code") and said  # of our paths; of FATE-Flow's
+    if wrong:
+        raise RuntimeError(path + ": " + wrong["message"])
+    return said.get("data")
+
+
+def call(config, path, body):
+    return data(path, send(config, "POST", "/v2/worker/" + path, body=json.dumps(body)))
+
+
+def content(path, answer):
+    """What an answer is that has no envelope, unless it says why there is none."""
+    if answer[0] == "application/json":
+        data(path, answer)
+        raise RuntimeError(path + ": no content")
+    return answer[1]
+
+
+def one(channels):
+    """The channel of an input: there is one, or a list of them, or none."""
+    if isinstance(channels, list):
+        return channels[0] if channels else None
+    return channels
+
+
+def find(config, channel):
+    """The table that a channel leads to: section 16."""
+    if channel.get("namespace") and channel.get("name"):
+        query = {"namespace": channel["namespace"], "name": channel["name"]}
+    else:
+        query = {"job_id": channel.get("job_id") or config["job_id"], "role": config["role"], "party_id": config["party_id"],
+                 "task_name": channel["producer_task"], "output_key": channel["output_artifact_key"]}
+    return data("query", send(config, "GET", "/v2/worker/data/tracking/query", query))[0]
+
+
+def batches(stream):
+    """The batches of an Arrow IPC stream, as its metadata and its body. The first message is the schema."""
+    at = 0
+    while True:
+        marker, length = struct.unpack_from("<Ii", stream, at)
+        if marker != 0xFFFFFFFF:
+            raise ValueError("no Arrow IPC stream")
+        if length == 0:
+            return  # the end mark
+        meta = stream[at + 8:at + 8 + length]
+        message = struct.unpack_from("<I", meta)[0]
+        body = struct.unpack_from("<q", meta, field(meta, message, 3))[0] if field(meta, message, 3) else 0
+        at += 8 + length
+        if meta[field(meta, message, 1)] == 3:  # a record batch
+            header = follow(meta, field(meta, message, 2))
+            yield meta, header, stream[at:at + body]
+        at += body
+
+
+def follow(text, at):
+    return at + struct.unpack_from("<I", text, at)[0]
+
+
+def field(text, table, number):
+    """Where a field of a table of a FlatBuffer is; 0: the table has its default."""
+    index = table - struct.unpack_from("<i", text, table)[0]
+    size = struct.unpack_from("<H", text, index)[0]
+    place = struct.unpack_from("<H", text, index + 4 + 2 * number)[0] if 4 + 2 * number < size else 0
+    return table + place if place else 0
+
+
+def identifiers(stream):
+    """The first column of a table, which is its sample id, without a library."""
+    for meta, header, body in batches(stream):
+        rows = struct.unpack_from("<q", meta, field(meta, header, 0))[0] if field(meta, header, 0) else 0
+        buffers = follow(meta, field(meta, header, 2)) + 4  # each an offset and a length: which values there are, ends, text
+        ends, text = (struct.unpack_from("<q", meta, buffers + 16 * n)[0] for n in (1, 2))
+        for row in range(rows):
+            start, end = struct.unpack_from("<ii", body, ends + 4 * row)
+            yield body[text + start:text + end].decode()
+
+
+def keep(config):
+    """Reads a table, writes it as another one, and saves a model."""
+    found = find(config, one(config["input_artifacts"]["data"]["table"]))
+    path = found["path"]
+    stream = content(path, send(config, "GET", path))
+    names = list(identifiers(stream))
+    stored = data("object", send(config, "PUT", "/openflow/v1/container/data/object", body=stream, kind="application/vnd.apache.arrow.stream"))
+    call(config, "data/tracking/save", {
+        "execution_id": config["party_task_id"], "output_key": "copy", "index": 0, "uri": stored["uri"], "namespace": "", "name": "",
+        "data_type": "dataframe", "meta_data": found["meta"], "overview": {"count": len(names)}, "source": {}})
+    model = {"rows": len(names), "first": min(names), "last": max(names)}
+    before = one((config["input_artifacts"].get("model") or {}).get("before"))
+    if before:
+        query = {"model_id": before.get("model_id") or config["model_id"], "model_version": before.get("model_version") or config["model_version"],
+                 "role": config["role"], "party_id": config["party_id"], "task_name": before["producer_task"], "output_key": before["output_artifact_key"]}
+        packed = content("model", send(config, "GET", "/v2/worker/model/download", query))
+        with tarfile.open(fileobj=io.BytesIO(packed)) as members:
+            model["before"] = json.load(members.extractfile("json_model"))["rows"]
+    save(config, "kept", model)
+    return model
+
+
+def save(config, key, model):
+    """Saves a model: a tar in a multipart form, whose last part it is."""
+    packed = io.BytesIO()
+    parties = config["conf"]["federation"]["metadata"]["parties"]["parties"]
+    meta = {
+        "metadata": {}, "name": None, "namespace": None, "data_overview": None, "model_key": "json_model", "type_name": "json_model", "index": None,
+        "model_overview": {
+            "federated": {"task_id": config["task_id"], "component": {"name": config["component"], "provider": PROVIDER, "version": VERSION, "metadata": {}},
+                          "parties": {role: [p["partyid"] for p in parties if p["role"] == role] for role in ("guest", "host", "arbiter")}},
+            "party": {"party_task_id": config["party_task_id"], "role": config["role"], "partyid": config["party_id"], "models": [
+                {"name": "", "created_time": time.strftime("%Y-%m-%dT%H:%M:%S.000000"), "file_format": "json", "metadata": {}}]},
+        },
+        "source": {"task_id": config["task_id"], "party_task_id": config["party_task_id"], "task_name": config["task_name"],
+                   "component": config["component"], "output_artifact_key": key, "output_index": None},
+    }
+    with tarfile.open(fileobj=packed, mode="w") as members:
+        for name, value in (("json_model", model), ("json_model.meta.yaml", meta)):  # JSON is YAML
+            text = json.dumps(value).encode()
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            members.addfile(member, io.BytesIO(text))
+    form, edge = io.BytesIO(), "form-of-" + os.urandom(16).hex()
+    for name, value in (("model_id", config["model_id"]), ("model_version", config["model_version"]), ("execution_id", config["party_task_id"]),
+                        ("output_key", key), ("type_name", "json_model")):
+        form.write(('--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (edge, name, value)).encode())
+    form.write(('--%s\r\nContent-Disposition: form-data; name="file"; filename="%s.tar"\r\n\r\n' % (edge, key)).encode())
+    form.write(packed.getvalue() + ("\r\n--%s--\r\n" % edge).encode())
+    data("model", send(config, "POST", "/v2/worker/model/save", body=form.getvalue(), kind="multipart/form-data; boundary=" + edge))
+
+
+def metric(config, name, kind, value):
+    call(config, "metric/save", {"execution_id": config["party_task_id"], "data": [{
+        "name": name, "type": kind, "groups": [{"name": "default", "index": None}], "step_axis": None, "data": value}]})
 
 
 def run():
@@ -66,29 +216,34 @@ def run():
     prctl(SUBREAPER, 1)
     prctl(DUMPABLE, 0)
     config = json.loads(os.environ["CONFIG"])
-    execution = config["party_task_id"]
 
     def end(status, error=""):
-        call(config, "task/status", {"execution_id": execution, "status": status, "error": error})
+        call(config, "task/status", {"execution_id": config["party_task_id"], "status": status, "error": error})
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the first process of a container has no handler of its own
     try:
-        word = config["parameters"]["word"]
         print(config["component"], "at", config["role"], config["party_id"], flush=True)
-        if config["parameters"].get("leave"):
-            left = subprocess.Popen([sys.executable, "-I", "-c", "import signal; signal.pause()"], env={}, start_new_session=True)
-            print("left", left.pid, flush=True)
-        if config["parameters"].get("crash"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        while config["parameters"].get("forever"):
-            signal.pause()
-        call(config, "metric/save", {"execution_id": execution, "data": [{
-            "name": "said", "type": "words", "groups": [{"name": "default", "index": None}], "step_axis": None,
-            "data": {"word": COMPONENTS[config["component"]][0](word), "python": "%d.%d" % sys.version_info[:2], "user": os.getuid()}}]})
+        if config["component"] == "keep":
+            metric(config, "kept", "counts", keep(config))
+        else:
+            say(config)
     except Exception as failure:
         end("failed", str(failure))
         raise
     end("success")
+
+
+def say(config):
+    parameters = config["parameters"]
+    if parameters.get("leave"):
+        left = subprocess.Popen([sys.executable, "-I", "-c", "import signal; signal.pause()"], env={}, start_new_session=True)
+        print("left", left.pid, flush=True)
+    if parameters.get("crash"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    while parameters.get("forever"):
+        signal.pause()
+    metric(config, "said", "words", {
+        "word": COMPONENTS[config["component"]][0](parameters["word"]), "python": "%d.%d" % sys.version_info[:2], "user": os.getuid()})
 
 
 # What runs share a user, and keep from each other all the same: section 12. The numbers are those of prctl(2).
