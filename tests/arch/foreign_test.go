@@ -19,6 +19,7 @@ var readers = map[string]string{
 	"sdk/wire":     "it is the place that counts; the rest is of what has been counted",
 	"sdk/wire/ptp": "fields without members: a message of a fixed form",
 
+	".":                      "descriptions of components, which description.Parse has counted",
 	"dialect/forms":          "single texts, of a body that has been counted",
 	"dialect/fateflow/users": "a text within a body or form field that has been counted",
 	"sdk/tables":             "the metadata of a table, of a body that has been counted",
