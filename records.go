@@ -197,6 +197,7 @@ type TaskSupply struct {
 	Partitions   int // of its computation; 0: not said
 	Policy       Policy
 	May          Confinement // what its container may have
+	Defaults     Parameters  // that its component is given for what the job leaves out
 }
 
 // WorkerRecord is the worker of a machine of the site's pool, as it last told of itself.

@@ -8,7 +8,7 @@ type ComponentState string
 // The states. In two of them a component takes no new jobs: nobody has loaded it, or it cannot run here. Only a component with
 // a resident container is started and stopped.
 const (
-	ComponentUnloaded ComponentState = "UNLOADED" // it is registered
+	ComponentUnloaded ComponentState = "UNLOADED" // an operator keeps new jobs from it
 	ComponentLoaded   ComponentState = "LOADED"   // what its runs are started with is there, and is what was registered
 	ComponentStarted  ComponentState = "STARTED"  // and its resident container runs
 	ComponentStopped  ComponentState = "STOPPED"  // its resident container was stopped; the next task starts it

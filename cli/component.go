@@ -15,7 +15,7 @@ import (
 )
 
 func componentCommands(o *options) *cobra.Command {
-	return group("component", "Show the components of this site",
+	return group("component", "Show, load, unload and check the components of this site",
 		`A component is what a task runs. Several providers may have one of the same name: a job may say which is meant, and this
 site says which serves jobs that do not. A component takes jobs while it is LOADED, STARTED or STOPPED. It takes none while
 it is UNLOADED, which an operator has said, or FAILED, for a reason that is shown.`,
@@ -298,7 +298,7 @@ func componentDefaultCommand(o *options) *cobra.Command {
 		Use:   "default NAME [--provider PROVIDER]",
 		Short: "Say which provider serves a component",
 		Long: `Say which provider serves a component where the job names none. Without --provider the usual rule holds again: the
-built-in provider, or else the only one.`,
+built-in provider, or else the newest version, where only one provider has the component.`,
 		Example: `  openflow component default psi --provider acme:1.2.0
   openflow component default psi`,
 		Args: positional("NAME"),

@@ -182,6 +182,12 @@ nothing, no image runs, and a program only of a provider that the node trusts: g
 			return o.show(c, p, func(w io.Writer) {
 				line(w, "provider "+p.Ref()+" is registered: "+strings.Join(names(p.Components), ", "))
 				for _, one := range p.Components {
+					if !openflow.ComponentState(one.State).TakesJobs() {
+						line(w, one.Name+" takes no jobs: "+condition(one))
+					}
+					if one.Way == openflow.WayResident {
+						line(w, one.Name+" is resident: runs of several jobs share a container (--resident-most 0 of the node gives each its own)")
+					}
 					for _, wish := range wished(one.Wishes) {
 						line(w, one.Name+" wishes for "+wish)
 					}
@@ -230,7 +236,7 @@ func providersCommand(o *options) *cobra.Command {
 				return err
 			}
 			return o.show(c, append([]sdk.Provider{}, list...), func(w io.Writer) {
-				line(w, "PROVIDER", "KIND", "COMPONENTS", "SPEAKS", "PLACE", "DIGEST")
+				line(w, "PROVIDER", "KIND", "COMPONENTS", "DIALECT", "PLACE", "DIGEST")
 				for _, p := range list {
 					line(w, p.Ref(), p.Kind, standing(p.Components), p.Dialect, p.Place, shortDigest(p.Digest))
 				}
@@ -274,7 +280,7 @@ where it has several versions. --sbom prints what it is made of instead, in Cycl
 			papers.SBOM = nil // it is long, and asked for by itself
 			return o.show(c, shownProvider{p, papers}, func(w io.Writer) {
 				for _, row := range [][2]string{
-					{"provider", p.Ref()}, {"kind", p.Kind}, {"speaks", p.Dialect}, {"place", p.Place}, {"digest", p.Digest}, {"archive", p.Archive},
+					{"provider", p.Ref()}, {"kind", p.Kind}, {"dialect", p.Dialect}, {"place", p.Place}, {"digest", p.Digest}, {"archive", p.Archive},
 					{"added", moment(&p.AddedAt)}, {"by", p.AddedBy}, {"signed by", papers.SignedBy}, {"signed text", papers.Comment}, {"SBOM", papers.Origin},
 					{"refused", papers.Refused},
 				} {

@@ -23,7 +23,7 @@ func TestNoContainerWithoutRules(t *testing.T) {
 			node := uuid.NewString()
 			o := driver.Options{
 				Home: t.TempDir(), Node: node, Unconfined: unconfined, Log: slog.New(slog.DiscardHandler),
-				Identity: func(string) (string, error) { return node, nil },
+				Identity: runtimetest.Unseen,
 			}
 			h, err := Opener{}.Open(t.Context(), o)
 			require.NoError(t, err, "no Docker daemon: run tests/services/docker.sh")

@@ -67,7 +67,7 @@ func TestGone(t *testing.T) {
 func TestExaminationOfAPrunedNetwork(t *testing.T) {
 	ctx := t.Context()
 	o := driver.Options{Home: t.TempDir(), Node: uuid.NewString(), Log: slog.New(slog.DiscardHandler)}
-	o.Identity = func(string) (string, error) { return o.Node, nil }
+	o.Identity = runtimetest.Unseen
 	t.Cleanup(func() {
 		_, err := Opener{}.Vacate(context.WithoutCancel(ctx), o)
 		require.NoError(t, err)

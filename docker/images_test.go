@@ -22,7 +22,7 @@ func opened(t *testing.T) driver.Host {
 	t.Helper()
 	node := uuid.NewString()
 	o := driver.Options{
-		Home: t.TempDir(), Node: node, Log: slog.New(slog.DiscardHandler), Identity: func(string) (string, error) { return node, nil },
+		Home: t.TempDir(), Node: node, Log: slog.New(slog.DiscardHandler), Identity: runtimetest.Unseen,
 	}
 	h, err := Opener{}.Open(t.Context(), o)
 	require.NoError(t, err, "no Docker daemon: run tests/services/docker.sh")

@@ -255,5 +255,5 @@ func (m *machine) listenBase(ctx context.Context, address, host string) (net.Lis
 
 // grants says what each run is given.
 func (n *Node) supplies() supplies.Issuer {
-	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy.Policy, Approve: n.vetter.Approve}
+	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy.Policy, Approve: n.vetter.Approve, Defaults: n.registry.Given}
 }

@@ -2,6 +2,7 @@ package fateflow
 
 import (
 	"encoding/json"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -45,11 +46,18 @@ func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Pla
 	if len(r.GPUIDs) > 0 {
 		device = "GPU"
 	}
+	parameters := openflow.Parameters{}
+	maps.Copy(parameters, r.Spec.Parameters)
+	for name, value := range g.Defaults {
+		if parameters[name] == nil { // null is how pipelines leave one out
+			parameters[name] = value
+		}
+	}
 	b, err := json.Marshal(taskConfig{
 		ModelID: g.ModelID, ModelVersion: g.ModelVersion, JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()),
 		TaskVersion: strconv.Itoa(r.Key.Version), TaskName: string(r.Key.Task), ProviderName: provider,
 		PartyTaskID: wire.PartyTaskID(r.Key), Component: r.Component, Role: string(r.Key.Party.Role),
-		PartyID: string(r.Key.Party.ID), Stage: string(r.Spec.Stage), Parameters: r.Spec.Parameters, InputArtifacts: inputs,
+		PartyID: string(r.Key.Party.ID), Stage: string(r.Spec.Stage), Parameters: parameters, InputArtifacts: inputs,
 		Conf: runtimeConf{
 			Device:     typed{Type: device, Metadata: map[string]any{}},
 			Storage:    "openflow",

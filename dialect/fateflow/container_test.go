@@ -50,6 +50,20 @@ func config(r openflow.TaskRecord) ([]byte, error) {
 	return []byte(text), nil
 }
 
+// What a job leaves out, or says null for, is given as the description has it: limits of grants were judged by that.
+func TestDefaultsAreGiven(t *testing.T) {
+	r, g := record(t), grant
+	r.Spec.Parameters = openflow.Parameters{"epochs": 10.0, "batch_size": nil}
+	g.Defaults = openflow.Parameters{"epochs": 3.0, "batch_size": 64.0, "method": "adam"}
+	env, err := fateflow.Dialect{}.Container()(r, g, openflow.Place{Host: "172.17.0.1", Port: 9380, Cores: 2})
+	require.NoError(t, err)
+	var config struct{ Parameters map[string]any }
+	text, _ := strings.CutPrefix(env[0], "CONFIG=")
+	require.NoError(t, json.Unmarshal([]byte(text), &config))
+	require.Equal(t, map[string]any{"epochs": 10.0, "batch_size": 64.0, "method": "adam"}, config.Parameters)
+	require.Equal(t, openflow.Parameters{"epochs": 10.0, "batch_size": nil}, r.Spec.Parameters, "the row keeps what the job says")
+}
+
 // Beside its configuration, a container gets its credential and how many cores are its own, and nothing more.
 func TestEnvironment(t *testing.T) {
 	env, err := fateflow.Dialect{}.Container()(record(t), grant, openflow.Place{Host: "172.17.0.1", Port: 9380, Cores: 3})

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -97,10 +99,16 @@ func (r *Runtime) unstartable(ctx context.Context, err error, name string, anoth
 	return wrapped
 }
 
-// clear removes a container that was asked, whatever it does.
+// clear removes a container that was asked, whatever it does. The daemon itself may be removing one whose creation was given up.
 func (r *Runtime) clear(ctx context.Context, name string) error {
-	_, err := r.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{RemoveVolumes: true, Force: true})
-	return r.wrap(ctx, ignoreNotFound(err), subject(name))
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		_, err := r.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{RemoveVolumes: true, Force: true})
+		if cerrdefs.IsConflict(err) {
+			return struct{}{}, err
+		}
+		return struct{}{}, backoff.Permanent(ignoreNotFound(err))
+	}, untilSettled(tellNobody)...)
+	return r.wrap(ctx, err, subject(name))
 }
 
 // ClearAsked removes what a process of the node that is gone has asked, and has not removed.

@@ -2,8 +2,8 @@ package runtimetest
 
 import (
 	"context"
+	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"testing"
@@ -15,13 +15,16 @@ import (
 	"openflow/runtime/driver"
 )
 
+// Unseen is the identity of homes that a test knows nothing of. Other tests run on the same machine, and nothing of theirs may be
+// taken for what a node has left that is gone.
+func Unseen(home string) (string, error) { return "", fmt.Errorf("%s is not this test's", home) }
+
 // RunHost runs the part of the suite that is about what a node asks of a runtime besides containers. program is the
 // path of package payload's executable, which Bring is given.
 func RunHost(t *testing.T, o driver.Opener, program string) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	whose := func(string) (string, error) { return "", fs.ErrNotExist }
-	with := driver.Options{Home: t.TempDir(), Node: uuid.NewString(), Identity: whose, Log: slog.New(slog.DiscardHandler)}
+	with := driver.Options{Home: t.TempDir(), Node: uuid.NewString(), Identity: Unseen, Log: slog.New(slog.DiscardHandler)}
 	t.Cleanup(func() {
 		_, err := o.Vacate(context.WithoutCancel(t.Context()), with)
 		require.NoError(t, err)

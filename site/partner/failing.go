@@ -26,7 +26,7 @@ func failure(t openflow.TaskRecord, failed []openflow.ComponentRecord) (reason s
 		}
 		since := c.Standing.Since.UTC().Format(time.RFC3339)
 		err := openflow.Errorf(openflow.CodeUnavailable, "component %q of provider %s has failed here since %s: %s", c.Name, ref, since, c.Standing.Reason).
-			WithPublic("component %q of provider %s does not work there since %s, and the job waits for it; openflow component show there says why", c.Name, ref, since).
+			WithPublic("component %q does not work there, and the job waits for it; openflow component show tells the users of that party why", c.Name).
 			WithHint("openflow component show %s --provider %s says how it stands", c.Name, ref)
 		return fmt.Sprintf("%s%q of provider %s, which has failed here since %s: %s", awaiting, c.Name, ref, since, c.Standing.Reason), err
 	}

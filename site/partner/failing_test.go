@@ -40,7 +40,7 @@ func TestJobWaitsForItsComponent(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, r.Held)
 	require.Equal(t, openflow.CodeUnavailable, r.Short.Code, "who asks again, does so without being called")
-	require.Equal(t, `component "lr" of provider openflow:1 does not work there since 2023-11-14T22:13:20Z, and the job waits for it; openflow component show there says why`, openflow.PublicText(r.Err()))
+	require.Equal(t, `component "lr" does not work there, and the job waits for it; openflow component show tells the users of that party why`, openflow.PublicText(r.Err()))
 	reasons := func() (texts []string) {
 		tasks, err := s.catalogue.TasksOfJob(t.Context(), k)
 		require.NoError(t, err)

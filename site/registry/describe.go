@@ -96,7 +96,7 @@ func (p *asking) all(ctx context.Context) (Description, error) {
 	asked := 0
 	for _, c := range d.Components {
 		if (p.mute || p.apart) && resident(c) {
-			return d, refused(r.Place, "component %q is resident, and an image without an entry point that answers serves no runs", c.Name)
+			return d, unkept(r.Place, "component %q is resident, and an image without an entry point that answers serves no runs", c.Name)
 		}
 		asked += len(c.Probes)
 		if asked > openflow.MaxProbes {
@@ -286,6 +286,12 @@ func (p *asking) read(name string, raw []byte) (openflow.ComponentRecord, error)
 func refused(program, format string, args ...any) error {
 	return openflow.Errorf(openflow.CodeInvalid, "%s does not describe its components: %s", program, openflow.Heard(fmt.Sprintf(format, args...))).
 		WithHint("docs/spec/algorithm-image.md says what it answers; openflow component check holds it against that, point by point")
+}
+
+// unkept is what is wrong with an image itself, whatever it answers.
+func unkept(image, format string, args ...any) error {
+	return openflow.Errorf(openflow.CodeInvalid, "%s does not keep the contract of images: %s", image, openflow.Heard(fmt.Sprintf(format, args...))).
+		WithHint("docs/spec/algorithm-image.md says what an image must be; openflow component check holds it against that, point by point")
 }
 
 // ready brings the program to the runtime, so that what it takes to answer is its own time.

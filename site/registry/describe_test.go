@@ -104,7 +104,7 @@ func of(provider, version string) string {
 	return `case "$1" in
 list) echo '{"buildin":["psi","scale"],"thirdparty":[]}' ;;
 desc) echo '{"component":{"name":"'$3'","provider":"` + provider + `","version":"` + version + `","description":"for tests",
-"roles":["guest","host"],"parameters":{"protocol":{"optional":true,"type_meta":{"type":"string","enum":["` + provider + `"]}}},
+"roles":["guest","host"],"parameters":{"rounds":{"optional":true,"default":7,"type_meta":{"type":"integer"}},"protocol":{"optional":true,"type_meta":{"type":"string","enum":["` + provider + `"]}}},
 "input_artifacts":{"data":{"in":{"stages":["default"],"roles":["guest"],"labelled":["guest"]}}},
 "output_artifacts":{"metric":{"metric":{"stages":["default"]}}}}}' ;;
 esac`

@@ -174,7 +174,7 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 			r.Place, openflow.Cut(openflow.Readable(said), 40), contractVersion).WithHint(mend)
 	}
 	if len(img.Volumes) > 0 {
-		return p, refused(r.Place, "it wants volumes, and containers have none: %s", strings.Join(img.Volumes, ", "))
+		return p, unkept(r.Place, "it wants volumes, and containers have none: %s", strings.Join(img.Volumes, ", "))
 	}
 	p.labelled, p.mute = labelled(img.Labels), len(img.Entrypoint) == 0
 	if len(n.Descriptions) > 0 {
@@ -198,9 +198,9 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 	case len(img.Entrypoint) > 0:
 		return p, nil
 	case len(img.Command) == 0:
-		return p, refused(r.Place, "it has neither an entry point nor a command, so that nothing of it can be run")
+		return p, unkept(r.Place, "it has neither an entry point nor a command, so that nothing of it can be run")
 	case len(p.labelled) == 0 && len(p.given) == 0:
-		return p, refused(r.Place, "it has no entry point that could be asked, and no label component.1.name")
+		return p, unkept(r.Place, "it has no entry point that could be asked, and no label component.1.name")
 	}
 	return p, p.describeLabels(n)
 }

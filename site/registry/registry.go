@@ -374,6 +374,22 @@ func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]
 	return served, nil
 }
 
+// Given are the parameters that a component of a provider is given where a job leaves them out: those of its description, by which
+// limits of grants and the check have judged the job. The built-in provider's program describes itself, and takes its own. Errors:
+// CodeInvalid, CodeNotFound (there is no such provider any more).
+func (g *Registry) Given(ctx context.Context, provider, component string) (openflow.Parameters, error) {
+	ref, err := openflow.ParseProvider(provider)
+	if err != nil {
+		return nil, err
+	}
+	p, err := g.Rows.Provider(ctx, ref.Name, ref.Version)
+	if err != nil || p.Kind == openflow.ProviderBuiltIn {
+		return nil, err
+	}
+	has, err := g.components(ctx, p)
+	return has[component].Defaults(), err
+}
+
 // Spoken implements partner.Components.
 func (g *Registry) Spoken(ctx context.Context, tasks []openflow.TaskRecord) ([]openflow.Spoken, error) {
 	if len(tasks) == 0 {

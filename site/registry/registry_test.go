@@ -69,6 +69,13 @@ func TestLifeOfAProvider(t *testing.T) {
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""), "nobody is served by it who does not ask")
 	require.Equal(t, "acme:1@docker", g.serves(t, "acme"))
 
+	given, err := g.Given(ctx, "acme:1@docker", "psi")
+	require.NoError(t, err)
+	require.Equal(t, openflow.Parameters{"rounds": json.Number("7")}, given)
+	given, err = g.Given(ctx, "openflow:2@docker", "psi")
+	require.NoError(t, err)
+	require.Empty(t, given, "our own program takes its own")
+
 	require.NoError(t, g.Prefer(ctx, "psi", "acme"))
 	require.Equal(t, "acme:1@docker", g.serves(t, ""))
 	list, err := g.Offers(ctx)
@@ -255,7 +262,7 @@ func TestJobsAreCheckedWithDescriptionsAndTables(t *testing.T) {
 	unknown := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "x", Component: "x"}}}
 	mistakes, _, err := g.Check(t.Context(), unknown, unknown.Parties, nil)
 	require.NoError(t, err)
-	require.Contains(t, mistakes[0].String(), `dag.tasks.x.component_ref: no component "x" at this site (it has: psi, scale)`)
+	require.Contains(t, mistakes[0].String(), `dag.tasks.x.component_ref: no component "x" at this site, which has: psi, scale`)
 }
 
 // A program may describe itself as the InterOp standard has it. Jobs are checked by that like by any other description.

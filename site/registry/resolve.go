@@ -78,17 +78,19 @@ func (w wish) String() string {
 //  3. Otherwise the built-in one.
 //  4. Otherwise the newest version, where all that fit are of one provider. Several providers are refused with their list.
 //
-// docs/providers.md has the rule as a table, and TestResolve its cases. Errors: CodeInvalid.
+// docs/providers.md has the rule as a table, and TestResolve its cases. Other parties read no list of what a site has. Errors:
+// CodeInvalid.
 func (o offers) resolve(name string, w wish) (openflow.ProviderRef, error) {
 	all, wanted := o.of[name], w.parts(o.known)
 	if len(all)+len(o.closed[name]) == 0 {
-		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", openflow.Cut(name, 80)).
-			WithHint("it has: %s", strings.Join(o.names(), ", "))
+		short := openflow.Cut(name, 80)
+		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no component %q at this site, which has: %s", short, strings.Join(o.names(), ", ")).
+			WithPublic("no component %q there", short).WithHint("name one that the site has")
 	}
 	for _, p := range wanted {
 		if p.Device != "" && p.Device != o.device {
 			return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no provider %q at this site, which runs on device %s", p, o.device).
-				WithHint("leave the device out of provider, there or in dag.conf.task")
+				WithPublic("no provider %q there, which runs on another device", p).WithHint("leave the device out of provider, there or in dag.conf.task")
 		}
 	}
 	fit := fitting(all, wanted)
@@ -141,16 +143,17 @@ func (o offers) unresolved(name string, w wish, fit, wanted []openflow.ProviderR
 	off := fitting(o.closed[name], wanted)
 	switch {
 	case len(fit) > 0:
-		return openflow.Errorf(openflow.CodeInvalid, "component %q has several providers at this site", name).
-			WithHint("name one of them in the task's conf.provider: %s", listed(fit))
+		return openflow.Errorf(openflow.CodeInvalid, "component %q has several providers at this site: %s", name, listed(fit)).
+			WithPublic("component %q has several providers there", name).WithHint("name one of them in the task's conf.provider")
 	case len(off) > 0:
 		return o.refusal(name, off[len(off)-1])
 	}
-	err := openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site", w, name)
+	what, whose := "its providers are", all
 	if len(all) == 0 {
-		return err.WithHint("those that have it take no jobs of it: %s", listed(o.closed[name]))
+		what, whose = "those that have it take no jobs of it", o.closed[name]
 	}
-	return err.WithHint("name one of its providers, or none at all: %s", listed(all))
+	return openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site; %s: %s", w, name, what, listed(whose)).
+		WithPublic("no provider %q of component %q there", w, name).WithHint("name another provider of it, or none at all")
 }
 
 // refusal is why a component of a provider takes no new jobs. Other parties may know that it does not, and not why.
@@ -166,7 +169,7 @@ func (o offers) refusal(name string, of openflow.ProviderRef) error {
 		hint = "it takes jobs again once the cause is mended: openflow component show " + name + " --provider " + of.String()
 	}
 	if others := o.of[name]; len(others) > 0 {
-		hint += "; or name another provider: " + listed(others)
+		told.Message += "; other providers of it are: " + listed(others)
 	}
 	return told.WithHint("%s", hint)
 }

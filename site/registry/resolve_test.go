@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -85,16 +87,16 @@ func TestResolve(t *testing.T) {
 		"FATE's own name":                    {"psi", "fate:2.2.0@local", asIs, "openflow:2@docker", ""},
 		"FATE's own name and a preference":   {"psi", "fate", prefer("psi", "acme:1"), "acme:1@docker", ""},
 		"FATE is registered":                 {"psi", "fate:2.2.0@docker", func(o *offers) { o.known["fate"] = true }, "", "no provider"},
-		"another name":                       {"psi", "other", asIs, "", `no provider "other" of component "psi" at this site (name one of its providers, or none at all: acme:1, acme:2, openflow:2, zeta:1`},
+		"another name":                       {"psi", "other", asIs, "", `no provider "other" of component "psi" at this site; its providers are: acme:1, acme:2, openflow:2, zeta:1`},
 		"another version":                    {"psi", "acme:3", asIs, "", `no provider "acme:3"`},
 		"another component of it":            {"noop", "acme", asIs, "", `no provider "acme" of component "noop"`},
 		"another device":                     {"psi", "acme:1@k8s", asIs, "", `which runs on device docker`},
 		"unloaded, and the only one": {"slow", "", asIs, "", `component "slow" of provider acme:9 is UNLOADED at this site, and takes no new jobs ` +
 			`(the operator of that site runs: openflow component load slow --provider acme:9)`},
-		"unloaded, and there are others": {"psi", "acme:9", asIs, "", `load psi --provider acme:9; or name another provider: acme:1, acme:2`},
-		"another than the unloaded one":  {"slow", "zeta", asIs, "", `no provider "zeta" of component "slow" at this site (those that have it take no jobs of it: acme:9)`},
+		"unloaded, and there are others": {"psi", "acme:9", asIs, "", `takes no new jobs; other providers of it are: acme:1, acme:2`},
+		"another than the unloaded one":  {"slow", "zeta", asIs, "", `no provider "zeta" of component "slow" at this site; those that have it take no jobs of it: acme:9`},
 		"failed":                         {"lost", "", asIs, "", `component "lost" of provider acme:9 is FAILED at this site, and takes no new jobs: its image is gone`},
-		"no such component":              {"gone", "acme", asIs, "", `no component "gone" at this site (it has: join, noop, psi, scale, tree, wood)`},
+		"no such component":              {"gone", "acme", asIs, "", `no component "gone" at this site, which has: join, noop, psi, scale, tree, wood`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := base()
@@ -105,6 +107,13 @@ func TestResolve(t *testing.T) {
 			if tc.says != "" {
 				require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 				require.ErrorContains(t, err, tc.says)
+				var refusal *openflow.Error
+				require.ErrorAs(t, err, &refusal)
+				for _, p := range slices.Concat(o.of[component], o.closed[component]) {
+					if p.Name != o.builtIn.Name && !strings.Contains(tc.component+tc.wanted, p.Name) && !strings.Contains(tc.says, "of provider "+p.Name) {
+						require.NotContains(t, openflow.PublicText(err)+refusal.Hint, p.Name, "other parties read no list of what the site has")
+					}
+				}
 				return
 			}
 			require.NoError(t, err)

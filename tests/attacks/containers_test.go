@@ -3,7 +3,6 @@ package attacks_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"openflow/node"
 	"openflow/node/home"
 	"openflow/runtime/driver"
+	"openflow/runtime/runtimetest"
 	"openflow/sdk"
 	"openflow/tests/env"
 )
@@ -70,7 +70,7 @@ func vacate(t *testing.T, e *env.Env, dir string) {
 	id, err := home.NodeOf(dir)
 	require.NoError(t, err)
 	_, err = docker.Opener{}.Vacate(context.WithoutCancel(t.Context()), driver.Options{
-		Home: dir, Node: id, Identity: func(string) (string, error) { return "", fs.ErrNotExist }, Log: slog.New(slog.DiscardHandler),
+		Home: dir, Node: id, Identity: runtimetest.Unseen, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 }

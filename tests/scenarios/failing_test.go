@@ -53,7 +53,7 @@ func TestJobsWaitForAComponentThatHasFailed(t *testing.T) {
 	reasonOfTask(t, user, runs, "say", why)
 	require.Equal(t, "running", user.Jobs(runs)[0].Status)
 	user.OK(user.Post("/v2/job/rerun", map[string]string{"job_id": string(ended)}), nil)
-	reasonAt(t, user, ended, env.Patience, "names the component", holds(`waiting for party 9999 (guest): component "noop" of provider acme:9.0.0 does not work there since 20`))
+	reasonAt(t, user, ended, env.Patience, "names the component", holds(`waiting for party 9999 (guest): component "noop" does not work there, and the job waits for it`))
 	reasonOfTask(t, user, ended, "say", why)
 	require.Equal(t, "waiting", user.Jobs(ended)[0].Status)
 

@@ -65,7 +65,7 @@ func TestSubmit(t *testing.T) {
 		"unknown upstream": {env.DAG(pair, env.Noop("a", nil, "nobody")), wire.InvalidParameter, `tasks\.a.*"nobody"`},
 		"unknown component": {
 			env.DAG(pair, openflow.Task{Name: "a", Component: "alchemy"}), wire.InvalidParameter,
-			`at party 9999: dag.tasks.a.component_ref: no component "alchemy" at this site \(it has: .*noop`,
+			`at party 9999: dag.tasks.a.component_ref: no component "alchemy" at this site, which has: .*noop`,
 		},
 		"unknown role":  {env.DAG(env.Parties("boss 9999"), env.Noop("a", nil)), wire.InvalidParameter, `unknown role "boss"`},
 		"unknown party": {env.DAG(env.Parties("guest 9999", "host 777"), env.Noop("a", nil)), wire.InvalidParameter, `party 777 is not a peer of party 9999, which is to schedule the job .*correct the party in the document, or register it there: openflow site add 777`},

@@ -87,6 +87,7 @@ type Supply struct {
 	Partitions   int                  `json:"partitions,omitzero"`
 	Policy       openflow.Policy      `json:"policy,omitzero"`
 	May          openflow.Confinement `json:"may,omitzero"`
+	Defaults     openflow.Parameters  `json:"defaults,omitzero"`
 }
 
 // Start records that a run has a container at a worker's machine: an openflow.Launch.

@@ -20,6 +20,8 @@ type Issuer struct {
 	Policy  openflow.Policy
 	// Approve says what the container of a run may have, or why what its provider brings may not run; nil: whatever runs may.
 	Approve func(ctx context.Context, r openflow.TaskRecord) (openflow.Confinement, error)
+	// Defaults says what a component is given for parameters that a job leaves out; nil: nothing.
+	Defaults func(ctx context.Context, provider, component string) (openflow.Parameters, error)
 }
 
 // Issue gives a run its credential, and tells which model it writes to, its partitions, which the job says, and the
@@ -35,8 +37,14 @@ func (i Issuer) Issue(ctx context.Context, r openflow.TaskRecord) (openflow.Task
 			return openflow.TaskSupply{}, err
 		}
 	}
+	var defaults openflow.Parameters
+	if i.Defaults != nil {
+		if defaults, err = i.Defaults(ctx, r.Provider, r.Component); err != nil {
+			return openflow.TaskSupply{}, err
+		}
+	}
 	return openflow.TaskSupply{
 		Credential: i.Secrets.Issue(r.Key), ModelID: job.ModelID, ModelVersion: job.ModelVersion,
-		Partitions: job.DAG.Conf.ComputingPartitions, Policy: i.Policy, May: may,
+		Partitions: job.DAG.Conf.ComputingPartitions, Policy: i.Policy, May: may, Defaults: defaults,
 	}, nil
 }

@@ -31,12 +31,16 @@ func TestIssue(t *testing.T) {
 	require.NoError(t, err)
 	policy := openflow.DefaultPolicy()
 	policy.PSI.MinIntersection = 7
-	issuer := supplies.Issuer{Jobs: rows{}, Secrets: secrets, Policy: policy}
-	run := openflow.TaskRecord{Key: openflow.TaskKey{Scheduler: "9999", Job: "j", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}}
+	given := openflow.Parameters{"epochs": 3}
+	issuer := supplies.Issuer{Jobs: rows{}, Secrets: secrets, Policy: policy, Defaults: func(_ context.Context, provider, component string) (openflow.Parameters, error) {
+		require.Equal(t, "acme:1@docker psi", provider+" "+component)
+		return given, nil
+	}}
+	run := openflow.TaskRecord{Provider: "acme:1@docker", Component: "psi", Key: openflow.TaskKey{Scheduler: "9999", Job: "j", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}}
 	got, err := issuer.Issue(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskSupply{
-		Credential: secrets.Issue(run.Key), ModelID: "m", ModelVersion: "3", Partitions: 8, Policy: policy,
+		Credential: secrets.Issue(run.Key), ModelID: "m", ModelVersion: "3", Partitions: 8, Policy: policy, Defaults: given,
 	}, got)
 	run.Key.Scheduler = "10001"
 	_, err = issuer.Issue(t.Context(), run)
