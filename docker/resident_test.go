@@ -85,12 +85,14 @@ func TestARunWithoutMemoryEndsAlone(t *testing.T) {
 	one := look("/v1/runs/takes?wait=60")
 	require.Equal(t, residence.Ended, one.State)
 	require.Equal(t, 137, one.ExitCode, "the kernel has ended it")
-	require.Equal(t, residence.Running, look("/v1/runs/waits").State)
+	beside := look("/v1/runs/waits")
+	_, log := call("GET", "/v1/runs/waits/log?stream=stderr", "")
+	require.Equal(t, residence.Running, beside.State, "%+v: %s", beside, log)
 	code, _ := call("GET", "/v1/live", "")
 	require.Equal(t, http.StatusOK, code)
 
 	code, _ = call("POST", "/v1/runs/waits/stop", `{"grace":60000}`)
 	require.Equal(t, http.StatusAccepted, code)
-	_, log := call("GET", "/v1/runs/waits/log?stream=stderr", "")
+	_, log = call("GET", "/v1/runs/waits/log?stream=stderr", "")
 	require.Equal(t, 143, look("/v1/runs/waits?wait=60").ExitCode, log)
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -100,7 +101,7 @@ func say(ctx context.Context, t *component.Task) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if _, err := os.Stat(p.While); err != nil {
+		if _, err := os.Stat(p.While); errors.Is(err, fs.ErrNotExist) { // a container whose memory is used up tells of other errors
 			break
 		}
 		select {
