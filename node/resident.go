@@ -69,7 +69,7 @@ func (s serving) Serve(ctx context.Context, of openflow.ProviderRef, component s
 	run := openflow.TaskRecord{
 		Component: component, Provider: of.String(), Cores: max(s.config.Limits.TaskCores, rows[i].Wishes.Cores),
 		MemoryBytes: max(s.config.Limits.TaskMemory, rows[i].Wishes.Memory),
-		Spec: openflow.TaskSpec{Resident: jobcheck.Component{Way: rows[i].Way, Runs: rows[i].Runs}.Resident(openflow.TaskConf{})},
+		Spec:        openflow.TaskSpec{Resident: jobcheck.Component{Way: rows[i].Way, Runs: rows[i].Runs}.Resident(openflow.TaskConf{})},
 	}
 	may, err := s.vetter.Approve(ctx, run)
 	if err != nil {
