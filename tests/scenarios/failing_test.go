@@ -57,7 +57,7 @@ func TestJobsWaitForAComponentThatHasFailed(t *testing.T) {
 	reasonOfTask(t, user, ended, "say", why)
 	require.Equal(t, "waiting", user.Jobs(ended)[0].Status)
 
-	require.Contains(t, user.Jobs(ended)[0].Reason, "openflow component show there says why")
+	require.Contains(t, user.Jobs(ended)[0].Reason, "openflow component show tells the users of that party why")
 
 	e.Restart(t, "9999")
 	require.Contains(t, standing(), "FAILED its startup probe")
