@@ -1,13 +1,16 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,19 +69,19 @@ func TestResidentContainersOutliveNoDaemon(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, h.Start(t.Context(), name))
 	}
-	// serving is the container that serves, once a run is in it.
+	// serving is the container that serves, once a run has begun in it. One that it was not told of yet would get its own.
 	serving := func(name string) string {
-		var c string
 		require.Eventually(t, func() bool {
-			st, err := h.Inspect(t.Context(), name)
-			require.NoError(t, err)
-			list := h.Serving()
-			if len(list) == 1 && st.State == driver.StateRunning && st.Resident && !st.Started.IsZero() {
-				c = list[0].Container
-			}
-			return c != ""
+			var said bytes.Buffer
+			require.NoError(t, h.Logs(t.Context(), name, &said, io.Discard))
+			return strings.Contains(said.String(), "waits")
 		}, 3*time.Minute, 20*time.Millisecond)
-		return c
+		st, err := h.Inspect(t.Context(), name)
+		require.NoError(t, err)
+		require.True(t, st.Resident)
+		list := h.Serving()
+		require.Len(t, list, 1)
+		return list[0].Container
 	}
 	begin("one")
 	before := serving("one")

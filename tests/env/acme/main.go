@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -97,6 +98,9 @@ func say(ctx context.Context, t *component.Task) error {
 			block[i] = 1 // memory that is only reserved counts for nothing
 		}
 		taken = append(taken, block)
+	}
+	if p.While != "" {
+		fmt.Println("waits")
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
