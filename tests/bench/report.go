@@ -162,7 +162,7 @@ One-task jobs of two parties in waves, %d at a time, on nodes that have run all 
 	}
 	if s := r.Strangers; s != nil {
 		fmt.Fprintf(&b, `
-A user asks for the status of a job while strangers make %d connections to the interconnection layer, say half a request and make
+A user asks for the status of a job while strangers make %d connections to the interconnection layer, say half a greeting and make
 them again when the node closes them. In the middle of it %d were held.
 
 | measure | at rest | besieged | ratio | budget |

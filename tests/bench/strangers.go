@@ -8,9 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,8 +37,9 @@ const (
 	queries   = 500 // of the user, each on a connection of its own
 )
 
-// halves are what strangers say before they fall silent: nothing, or half a header. Who says more is answered and sent away.
-var halves = []string{"", "POST /openflow/v1/node/job/open HTTP/1.1\r\nHost: x\r\nX: "}
+// halves are what strangers say before they fall silent: nothing, or the beginning of a greeting of TLS. Who says more is answered and
+// sent away.
+var halves = []string{"", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"}
 
 func measureStrangers(ctx context.Context, o options, dir string) (*strangers, error) {
 	p, err := startPair(ctx, o, dir, process.Opener{})
@@ -54,13 +55,17 @@ func (s *strangers) run(ctx context.Context, n *fleet.Node) (err error) {
 	if s.IdleP95, err = queried(ctx, n); err != nil {
 		return err
 	}
+	peers, err := url.Parse(n.Peers)
+	if err != nil {
+		return err
+	}
 	besieging, end := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer end()
 	var held atomic.Int64
 	for i := range hostile {
-		all.Go(func() { besiege(besieging, i, strings.TrimPrefix(n.Peers, "http://"), &held) })
+		all.Go(func() { besiege(besieging, i, peers.Host, &held) })
 	}
 	if err := wait(ctx, idleFor); err != nil { // until all have been closed and made again once
 		return err
@@ -84,7 +89,9 @@ func (s *strangers) run(ctx context.Context, n *fleet.Node) (err error) {
 	if err != nil {
 		return err
 	}
-	s.MB, s.Held = mb, int(held.Load())
+	if s.MB, s.Held = mb, int(held.Load()); s.Held == 0 {
+		return errors.New("no stranger is held: nothing was besieged")
+	}
 	s.NodeCPU, s.TheirCPU = (nodeThen-node)/idleFor.Seconds()*100, (ownThen-own)/idleFor.Seconds()*100
 	s.P95, err = queried(ctx, n)
 	return err
