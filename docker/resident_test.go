@@ -17,6 +17,17 @@ import (
 	"openflow/tests/images"
 )
 
+// acme is an archive of a vendor's image whose component stay is resident.
+func acme(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "acme")
+	build := exec.Command("go", "build", "-o", program, "openflow/tests/env/acme")
+	build.Env = append(build.Environ(), "CGO_ENABLED=0")
+	said, err := build.CombinedOutput()
+	require.NoError(t, err, string(said))
+	return images.Of(t, program)
+}
+
 // lodge starts a resident container of an archive, in 256 MiB, and says how it is called.
 func lodge(t *testing.T, h driver.Host, archive string) (call func(method, path, body string) (int, string)) {
 	img, err := h.LoadArchive(t.Context(), archive)
@@ -56,13 +67,8 @@ func lodge(t *testing.T, h driver.Host, archive string) (call func(method, path,
 // The container's memory is that of all its runs. Of them the kernel ends the one that takes too much, and neither another nor the
 // server.
 func TestARunWithoutMemoryEndsAlone(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "acme")
-	build := exec.Command("go", "build", "-o", program, "openflow/tests/env/acme")
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	said, err := build.CombinedOutput()
-	require.NoError(t, err, string(said))
 	h := opened(t)
-	call := lodge(t, h, images.Of(t, program))
+	call := lodge(t, h, acme(t))
 	begin := func(id string, parameters map[string]any) {
 		config, err := json.Marshal(map[string]any{
 			"job_id": "j", "task_name": "t", "party_task_id": id, "component": "stay", "role": "guest", "party_id": "9999",

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,19 +20,12 @@ import (
 	"openflow/runtime/driver"
 	"openflow/runtime/resident"
 	"openflow/sdk/httpclient"
-	"openflow/tests/images"
 )
 
 // A daemon that restarts without live-restore takes a resident container along, and its runs with it. They say so, whoever waited.
 // The next run is served by another container, and the one that has ended does not stay.
 func TestResidentContainersOutliveNoDaemon(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "acme")
-	build := exec.Command("go", "build", "-o", program, "openflow/tests/env/acme")
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	said, err := build.CombinedOutput()
-	require.NoError(t, err, string(said))
-	archive := images.Of(t, program)
-
+	archive := acme(t)
 	d := enginetest.New(t)
 	t.Setenv("DOCKER_HOST", d.Host())
 	machine := opened(t)
