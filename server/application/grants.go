@@ -12,6 +12,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/server/origin"
 	"openflow/store/catalogue"
 )
 
@@ -142,7 +143,7 @@ func (s *Site) Who(r *http.Request) string {
 	if name := r.Header.Get(wire.UserHeader); name != "" {
 		return "user " + name
 	}
-	if o := s.Access.owner(r); o.known && loopback(r.RemoteAddr) {
+	if o := s.Access.owner(r); o.known && origin.Loopback(r.RemoteAddr) {
 		uid := strconv.Itoa(o.uid)
 		if known, err := user.LookupId(uid); err == nil {
 			return "local user " + known.Username
