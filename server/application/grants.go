@@ -140,6 +140,9 @@ func (s *Site) peer(ctx context.Context, p openflow.PartyID) error {
 
 // Who is the user of a request, for the record: by the name that the program gives, and otherwise as what has let it in.
 func (s *Site) Who(r *http.Request) string {
+	if a, ok := AppOf(r); ok {
+		return "app " + a.Name + " (" + string(a.ID) + ")"
+	}
 	if name := r.Header.Get(wire.UserHeader); name != "" {
 		return "user " + name
 	}

@@ -25,6 +25,7 @@ var (
 	appColumns = columnsOf[appRow]()
 	insertApp  = appColumns.insert("app")
 	readApp    = `select ` + appColumns.names + ` from app where kind = $1 and id = $2`
+	oursApp    = `select ` + appColumns.names + ` from app where kind <> 'partner' and id = $1`
 	namedApp   = `select ` + appColumns.names + ` from app where kind = $1 and name = $2`
 )
 
@@ -49,7 +50,7 @@ func scanApp(from row) (SealedApp, error) {
 const maxApps = 1000
 
 // AddApp keeps an app, and returns it with its times. Errors: CodeInvalid, CodeConflict about AboutApp (its kind has one of that
-// name or ID), CodeExhausted.
+// name, or this site has made another one of that ID), CodeExhausted.
 func (c *Catalogue) AddApp(ctx context.Context, a SealedApp) (SealedApp, error) {
 	if err := a.Check(); err != nil {
 		return a, err
@@ -59,7 +60,7 @@ func (c *Catalogue) AddApp(ctx context.Context, a SealedApp) (SealedApp, error) 
 	err := c.write(ctx, func(t *tx) error {
 		have, err := scanApp(t.one(ctx, namedApp, string(a.Kind), a.Name))
 		if errors.Is(err, sql.ErrNoRows) && a.Kind != openflow.AppPartner { // two peers may have chosen the same
-			have, err = scanApp(t.one(ctx, readApp, string(a.Kind), string(a.ID)))
+			have, err = scanApp(t.one(ctx, oursApp, string(a.ID)))
 		}
 		switch {
 		case err == nil:

@@ -21,11 +21,11 @@ func testApps(t *testing.T, place catalogue.Options) {
 	}
 	require.NoError(t, add(openflow.AppClient, "1", "portal", openflow.AppMayUse))
 	require.NoError(t, add(openflow.AppClient, "2", "batch", ""))
-	require.NoError(t, add(openflow.AppSite, "1", "10000", openflow.AppMayPeer), "an ID of another kind")
+	require.NoError(t, add(openflow.AppSite, "4", "10000", openflow.AppMayPeer))
 	require.NoError(t, add(openflow.AppPartner, "7", "10000", ""))
 	require.NoError(t, add(openflow.AppPartner, "7", "10001", ""), "two peers have chosen the same ID")
 	for name, err := range map[string]error{
-		"its name": add(openflow.AppClient, "3", "portal", ""), "its ID": add(openflow.AppClient, "1", "other", ""),
+		"its name": add(openflow.AppClient, "3", "portal", ""), "its ID": add(openflow.AppClient, "1", "other", ""), "the ID of a site": add(openflow.AppClient, "4", "other", ""),
 		"the party's": add(openflow.AppPartner, "8", "10000", ""),
 	} {
 		require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), name)
