@@ -420,13 +420,13 @@ func TestBadInputOfApps(t *testing.T) {
 	}
 	for path, says := range map[string]string{
 		"/v2/app/site/query": "party_id", "/v2/app/site/query?party_id=a/b": "party_id", "/v2/app/partner/query?party_id=a%00": "party_id",
-		"/v2/permission/query": "app_id", "/v2/permission/resource/query": "party_id",
+		"/v2/permission/query": "app_id", "/v2/permission/query?app_id=%27": "app_id", "/v2/permission/resource/query": "party_id",
 	} {
 		e := o.operator(http.MethodGet, path, "")
 		require.Equal(t, wire.InvalidParameter, e.Code, path)
 		require.Contains(t, e.Message, says, path)
 	}
-	require.Equal(t, wire.NoFoundAppID, o.operator(http.MethodGet, "/v2/permission/query?app_id=%27", "").Code)
+	require.Equal(t, wire.NoFoundAppID, o.operator(http.MethodGet, "/v2/permission/query?app_id=0", "").Code)
 	after, err := o.rows.Apps(t.Context(), "")
 	require.NoError(t, err)
 	require.Equal(t, before, after)
