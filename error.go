@@ -52,6 +52,10 @@ const (
 	AboutFile     Subject = "file"
 	AboutSite     Subject = "site"
 	AboutDevice   Subject = "device" // on which a provider is said to run
+	AboutApp      Subject = "app"    // somebody with a token of its own
+	AboutRole     Subject = "role"   // of an app
+	AboutTime     Subject = "time"   // at which something was signed
+	AboutGrant    Subject = "grant"
 )
 
 // ErrAbsent is in the chain of a CodeUnavailable of a node of which the network itself says that nobody listens at its

@@ -175,7 +175,7 @@ func CheckJobID(id JobID) error {
 // slashes, control characters and those that change the direction of writing are in none. kind names the field.
 func CheckName(kind, s string) error {
 	if !nameable(s) {
-		return Errorf(CodeInvalid, "%s %q is not a valid name", kind, s).
+		return Errorf(CodeInvalid, "%s %q is not a valid name", kind, Cut(s, 2*maxName)).
 			WithHint("use 1 to 128 letters and digits of any script, '_', '-' or '.', beginning with a letter or digit")
 	}
 	return nil
@@ -204,7 +204,7 @@ func nameable(s string) bool {
 // ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$. kind names the field in the message.
 func CheckIdentifier(kind, s string) error {
 	if !identifiable(s) {
-		return Errorf(CodeInvalid, "%s %q is not a valid name", kind, s).
+		return Errorf(CodeInvalid, "%s %q is not a valid name", kind, Cut(s, 2*maxName)).
 			WithHint("use 1 to 128 of the letters a–z and A–Z, digits, '_', '-' and '.', beginning with a letter or digit")
 	}
 	return nil

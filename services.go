@@ -332,3 +332,14 @@ type Engine interface {
 	// EndTask is EndJob for a run: its workflow records the end and reports it.
 	EndTask(ctx context.Context, o TaskOrder) error
 }
+
+// Apps are the tokens of this site's apps: what proves peers that sign as FATE-Flow does, and this site to them.
+//
+// Spec: fate-flow-api §0.6.3.
+type Apps interface {
+	// App is the app of that kind and ID with its token. CodeNotFound about AboutApp: there is none.
+	App(ctx context.Context, kind AppKind, id AppID) (a App, token string, err error)
+	// AppOf is the app of a party: with AppSite that party calls this site, with AppPartner this site calls the party.
+	// CodeNotFound about AboutApp: there is none.
+	AppOf(ctx context.Context, kind AppKind, party PartyID) (a App, token string, err error)
+}

@@ -27,6 +27,7 @@ import (
 	"openflow/server/base"
 	"openflow/server/interconnection"
 	"openflow/server/reply"
+	"openflow/site/apps"
 	"openflow/site/authority"
 	"openflow/site/doctor/examine"
 	"openflow/site/excerpt"
@@ -68,6 +69,7 @@ type Node struct {
 	key       trust.Key
 	token     string
 	secrets   trust.Credentials
+	apps      apps.Register
 	policy    openflow.SitePolicy
 	vetter    *vetting.Vetter
 	rows      *catalogue.Catalogue
@@ -150,6 +152,9 @@ func (n *Node) openHome(context.Context) error {
 		return err
 	}
 	if n.secrets, err = trust.LoadOrCreateCredentials(n.secretsDir()); err != nil {
+		return err
+	}
+	if n.apps.Seal, err = trust.LoadOrCreateSeal(n.secretsDir()); err != nil {
 		return err
 	}
 	if n.config.Token {
@@ -346,7 +351,7 @@ func (n *Node) usersLayers(s services) []server.Layer {
 	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Spare: n.home.Spare, Uploads: n.home.Path("uploads"), NewID: s.newID,
-		Providers: n.registry, Vetting: n.vetter, Access: access, Traced: n.traces.Begin,
+		Apps: &n.apps, Providers: n.registry, Vetting: n.vetter, Access: access, Traced: n.traces.Begin,
 		Columns: excerpt.New(n.objects).Check, Policy: n.sitePolicy, Log: n.config.Log,
 	}
 	return []server.Layer{

@@ -106,6 +106,7 @@ func (n *Node) openStores(ctx context.Context) error {
 			return err
 		}
 	}
+	n.apps.Rows, n.apps.Nonces = n.rows, n.messages
 	_, err := n.home.Folder("uploads")
 	return err
 }

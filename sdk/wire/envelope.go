@@ -90,8 +90,10 @@ const (
 	VerifyFailed        = 5003
 	AuthenticationFail  = 5004
 	NoPermission        = 5005
+	PermissionOperate   = 5006
 	NoFoundFile         = 5007
 	ComponentOutputFail = 5008
+	RoleTypeError       = 5009
 	ServerException     = 6000
 	FunctionRestricted  = 6001
 	TableNotFound       = 7001
@@ -110,12 +112,20 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 			return JobResourceLimit
 		case openflow.AboutDevice:
 			return DeviceNotSupported
-		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite:
+		case openflow.AboutRole:
+			return RoleTypeError
+		case openflow.AboutGrant:
+			return PermissionOperate
+		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite,
+			openflow.AboutApp, openflow.AboutTime:
 		}
 		return InvalidParameter
 	case openflow.CodeUnauthorized:
-		return VerifyFailed
+		return unauthorized(about)
 	case openflow.CodePermission:
+		if about == openflow.AboutApp {
+			return AuthenticationFail
+		}
 		return NoPermission
 	case openflow.CodeNotFound:
 		return notFound(about)
@@ -139,6 +149,19 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 	return ServerException
 }
 
+// unauthorized tells why a signature of an app proves nobody.
+func unauthorized(about openflow.Subject) int {
+	switch about {
+	case openflow.AboutApp:
+		return NoFoundAppID
+	case openflow.AboutTime:
+		return RequestExpired
+	case openflow.AboutJob, openflow.AboutTask, openflow.AboutResource, openflow.AboutTable, openflow.AboutModel, openflow.AboutFile,
+		openflow.AboutSite, openflow.AboutDevice, openflow.AboutRole, openflow.AboutGrant:
+	}
+	return VerifyFailed
+}
+
 func notFound(about openflow.Subject) int {
 	switch about {
 	case openflow.AboutJob:
@@ -151,7 +174,9 @@ func notFound(about openflow.Subject) int {
 		return TableNotFound
 	case openflow.AboutFile:
 		return FileNotFound
-	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice:
+	case openflow.AboutApp:
+		return NoFoundAppID
+	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant:
 	}
 	return ServerException
 }
@@ -162,7 +187,10 @@ func conflict(about openflow.Subject) int {
 		return UpdateTaskFailed
 	case openflow.AboutTable:
 		return TableExists
-	case openflow.AboutJob, openflow.AboutResource, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite, openflow.AboutDevice:
+	case openflow.AboutApp:
+		return InvalidParameter
+	case openflow.AboutJob, openflow.AboutResource, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite, openflow.AboutDevice,
+		openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant:
 	}
 	return UpdateJobFailed
 }
@@ -182,9 +210,10 @@ var domainCodes = map[int]struct {
 	TaskResourceBusy: {openflow.CodeExhausted, openflow.AboutResource},
 	NoModelOutput:    {openflow.CodeNotFound, openflow.AboutModel}, SiteIsStandalone: {openflow.CodeUnimplemented, openflow.AboutSite},
 	DeviceNotSupported: {openflow.CodeInvalid, openflow.AboutDevice},
-	RequestExpired:     {openflow.CodeUnauthorized, ""}, InvalidParameter: {openflow.CodeInvalid, ""},
-	NoFoundAppID: {openflow.CodeUnauthorized, ""}, VerifyFailed: {openflow.CodeUnauthorized, ""},
+	RequestExpired:     {openflow.CodeUnauthorized, openflow.AboutTime}, InvalidParameter: {openflow.CodeInvalid, ""},
+	NoFoundAppID: {openflow.CodeUnauthorized, openflow.AboutApp}, VerifyFailed: {openflow.CodeUnauthorized, ""},
 	AuthenticationFail: {openflow.CodeUnauthorized, ""}, NoPermission: {openflow.CodePermission, ""},
+	PermissionOperate: {openflow.CodeInvalid, openflow.AboutGrant}, RoleTypeError: {openflow.CodeInvalid, openflow.AboutRole},
 	NoFoundFile: {openflow.CodeInvalid, openflow.AboutFile}, ComponentOutputFail: {openflow.CodeInvalid, ""},
 	FunctionRestricted: {openflow.CodeUnimplemented, ""}, ServerException: {openflow.CodeInternal, ""},
 	TableNotFound: {openflow.CodeNotFound, openflow.AboutTable}, TableExists: {openflow.CodeConflict, openflow.AboutTable},

@@ -24,7 +24,7 @@ var codes = []openflow.Code{
 
 var subjects = []openflow.Subject{
 	"", openflow.AboutJob, openflow.AboutTask, openflow.AboutResource, openflow.AboutTable, openflow.AboutModel,
-	openflow.AboutFile, openflow.AboutSite,
+	openflow.AboutFile, openflow.AboutSite, openflow.AboutApp, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant,
 }
 
 // specCodes are the numbers of fate-flow-api §0.4.
@@ -44,8 +44,19 @@ func asRead(code openflow.Code, about openflow.Subject) openflow.Code {
 	case openflow.CodeCanceled:
 		return openflow.CodeInternal // 1004: a stop that failed
 	case openflow.CodeNotFound:
-		if about == "" || about == openflow.AboutResource || about == openflow.AboutSite {
+		switch about {
+		case "", openflow.AboutResource, openflow.AboutSite, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant:
 			return openflow.CodeInternal // no number of its own
+		case openflow.AboutApp:
+			return openflow.CodeUnauthorized // 5002: also of one that signs
+		}
+	case openflow.CodePermission:
+		if about == openflow.AboutApp {
+			return openflow.CodeUnauthorized // 5004: it does not believe us
+		}
+	case openflow.CodeConflict:
+		if about == openflow.AboutApp {
+			return openflow.CodeInvalid // no number of its own
 		}
 	}
 	return code
@@ -76,8 +87,13 @@ func TestNumbersOfTheSpecification(t *testing.T) {
 		2000: {Code: openflow.CodeNotFound, Subject: openflow.AboutTask},
 		2002: {Code: openflow.CodeConflict, Subject: openflow.AboutTask},
 		2005: {Code: openflow.CodeNotFound, Subject: openflow.AboutModel},
+		5000: {Code: openflow.CodeUnauthorized, Subject: openflow.AboutTime},
 		5001: {Code: openflow.CodeInvalid},
+		5002: {Code: openflow.CodeUnauthorized, Subject: openflow.AboutApp},
 		5003: {Code: openflow.CodeUnauthorized},
+		5004: {Code: openflow.CodePermission, Subject: openflow.AboutApp},
+		5006: {Code: openflow.CodeInvalid, Subject: openflow.AboutGrant},
+		5009: {Code: openflow.CodeInvalid, Subject: openflow.AboutRole},
 		5005: {Code: openflow.CodePermission},
 		6000: {Code: openflow.CodeInternal},
 		6001: {Code: openflow.CodeUnimplemented},
@@ -103,8 +119,9 @@ func TestNumbersOfAGenuinePeer(t *testing.T) {
 		2001: {openflow.CodeRejected, openflow.AboutTask}, 2002: {openflow.CodeConflict, openflow.AboutTask},
 		2003: {openflow.CodeInternal, openflow.AboutTask}, 2004: {openflow.CodeExhausted, openflow.AboutResource},
 		2005: {openflow.CodeNotFound, openflow.AboutModel}, 3000: {openflow.CodeUnimplemented, openflow.AboutSite},
-		5000: {openflow.CodeUnauthorized, ""}, 5001: {openflow.CodeInvalid, ""}, 5002: {openflow.CodeUnauthorized, ""},
+		5000: {openflow.CodeUnauthorized, openflow.AboutTime}, 5001: {openflow.CodeInvalid, ""}, 5002: {openflow.CodeUnauthorized, openflow.AboutApp},
 		5003: {openflow.CodeUnauthorized, ""}, 5004: {openflow.CodeUnauthorized, ""}, 5005: {openflow.CodePermission, ""},
+		5006: {openflow.CodeInvalid, openflow.AboutGrant}, 5009: {openflow.CodeInvalid, openflow.AboutRole},
 		5007: {openflow.CodeInvalid, openflow.AboutFile}, 5008: {openflow.CodeInvalid, ""}, 6000: {openflow.CodeInternal, ""},
 		6001: {openflow.CodeUnimplemented, ""}, 7001: {openflow.CodeNotFound, openflow.AboutTable},
 		7002: {openflow.CodeConflict, openflow.AboutTable}, 8001: {openflow.CodeNotFound, openflow.AboutFile},

@@ -1,12 +1,11 @@
 package application
 
 import (
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"openflow"
+	"openflow/server/origin"
 	"openflow/server/reply"
 )
 
@@ -15,7 +14,7 @@ type Access struct {
 	// Token is set: every request must carry it. It is empty: the node's own user and root may call, over loopback.
 	Token string
 	Same  func(expected, given string) bool
-	// Owner tells which user of this machine has sent a request; nil: OwnerOf.
+	// Owner tells which user of this machine has sent a request; nil: origin.Owner.
 	Owner func(r *http.Request) (uid int, known bool)
 }
 
@@ -24,25 +23,16 @@ type Access struct {
 const cookie, cookieOverTLS = "openflow_session", "__Host-openflow_session"
 
 func cookieOf(r *http.Request) string {
-	if secret(r) {
+	if origin.Secret(r) {
 		return cookieOverTLS
 	}
 	return cookie
 }
 
-// forwardedScheme is how a gateway that has ended TLS says so.
-const forwardedScheme = "X-Forwarded-Proto"
-
-// secret tells whether the browser has sent a request over TLS: to the node, or to a gateway that says so. Who says so of a request
-// without TLS only harms himself.
-func secret(r *http.Request) bool {
-	return r.TLS != nil || strings.EqualFold(r.Header.Get(forwardedScheme), "https")
-}
-
 // Known refuses, as refuse writes it, requests that lack the token, come from somebody else without one, or were sent by
 // a page of another origin. The last matters on loopback too: any page in the user's browser can reach it.
 func (a Access) Known(refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler { return a.known(next, refuse, sameOrigin) }
+	return func(next http.Handler) http.Handler { return a.known(next, refuse, origin.Page) }
 }
 
 // Plain is Known for what is of no dialect: metrics and the UI. Their clients, such as Prometheus and browsers,
@@ -52,13 +42,13 @@ func (a Access) Plain(next http.Handler) http.Handler {
 		if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
 			return nil
 		}
-		return sameOrigin(r)
+		return origin.Page(r)
 	})
 }
 
-func (a Access) known(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error), origin func(*http.Request) error) http.Handler {
+func (a Access) known(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error), page func(*http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := origin(r)
+		err := page(r)
 		if err == nil {
 			err = a.check(r)
 		}
@@ -107,44 +97,4 @@ func (a Access) check(r *http.Request) error {
 func given(r *http.Request) string {
 	t, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	return t
-}
-
-// fetchedBy is the header in which a browser tells whose page has made a request.
-const fetchedBy = "Sec-Fetch-Site"
-
-// sameOrigin refuses what a browser sends for a page of another origin. Programs send no Origin. Over TLS, a page of this host that
-// has come without TLS is of another origin too: whoever is on the way may have written it.
-func sameOrigin(r *http.Request) error {
-	origin := r.Header.Get("Origin")
-	if origin == "" { // as of a GET, which may do much too
-		switch site := r.Header.Get(fetchedBy); site {
-		case "", "none", "same-origin":
-			return nil
-		default:
-			return foreign(site)
-		}
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || u.Host != r.Host || secret(r) && u.Scheme != "https" {
-		return foreign(origin)
-	}
-	return nil
-}
-
-func foreign(origin string) error {
-	return openflow.Errorf(openflow.CodePermission, "requests from pages of another origin (%s) are refused", origin)
-}
-
-// loopback tells whether an address or host name, with or without port, is this machine's own. A name other than
-// localhost does not count: it could be a foreign page's that has been pointed here.
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host = strings.Trim(address, "[]")
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -15,6 +15,7 @@ import (
 
 	"openflow"
 	"openflow/server/reply"
+	"openflow/site/apps"
 	"openflow/site/registry"
 	"openflow/site/vetting"
 	"openflow/store/catalogue"
@@ -81,6 +82,7 @@ type Site struct {
 	About     func() About
 	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
 	Policy    func() SitePolicy                            // what is in force
+	Apps      *apps.Register
 	Providers *registry.Registry
 	Vetting   *vetting.Vetter // of what they bring
 	// Columns tells why columns of a table cannot be granted; nil: nobody does.

@@ -12,6 +12,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/server/origin"
 	"openflow/store/catalogue"
 )
 
@@ -139,10 +140,13 @@ func (s *Site) peer(ctx context.Context, p openflow.PartyID) error {
 
 // Who is the user of a request, for the record: by the name that the program gives, and otherwise as what has let it in.
 func (s *Site) Who(r *http.Request) string {
+	if a, ok := AppOf(r); ok {
+		return "app " + a.Name + " (" + string(a.ID) + ")"
+	}
 	if name := r.Header.Get(wire.UserHeader); name != "" {
 		return "user " + name
 	}
-	if o := s.Access.owner(r); o.known && loopback(r.RemoteAddr) {
+	if o := s.Access.owner(r); o.known && origin.Loopback(r.RemoteAddr) {
 		uid := strconv.Itoa(o.uid)
 		if known, err := user.LookupId(uid); err == nil {
 			return "local user " + known.Username

@@ -3,28 +3,22 @@ package application
 import (
 	"net/http"
 	"os"
-	"slices"
-	"strings"
 
 	"openflow"
+	"openflow/server/origin"
 	"openflow/server/reply"
 )
-
-// forwarding begins the headers of requests that a proxy has passed on. For whom, nobody here can know.
-var forwarding = []string{"Forwarded", "Via", "X-Forwarded-", "X-Real-Ip", "X-Client-Ip", "X-Original-"}
 
 // local refuses requests without a token, unless the node's own user or root sends them from this machine. An address of
 // loopback alone is no identity: a proxy on this machine and all of its other users have it too.
 func (a Access) local(r *http.Request) error {
-	if !loopback(r.RemoteAddr) || !loopback(r.Host) {
+	if !origin.Loopback(r.RemoteAddr) || !origin.Loopback(r.Host) {
 		return openflow.Errorf(openflow.CodeUnauthorized, "without a token, the application layer answers on loopback only").
 			WithHint("start the node with --token, or call http://127.0.0.1")
 	}
-	for name := range r.Header {
-		if slices.ContainsFunc(forwarding, func(begin string) bool { return strings.HasPrefix(name, begin) }) {
-			return openflow.Errorf(openflow.CodeUnauthorized, "a proxy has passed the request on, so it needs a token").
-				WithHint("start the node with --token where a proxy stands before it")
-		}
+	if origin.PassedOn(r.Header) {
+		return openflow.Errorf(openflow.CodeUnauthorized, "a proxy has passed the request on, so it needs a token").
+			WithHint("start the node with --token where a proxy stands before it")
 	}
 	o := a.owner(r)
 	switch {
@@ -42,7 +36,7 @@ func (a Access) local(r *http.Request) error {
 func (a Access) owner(r *http.Request) owner {
 	find := a.Owner
 	if find == nil {
-		find = OwnerOf
+		find = origin.Owner
 	}
 	return reply.Remembered(r, owner{}, func() (o owner) {
 		o.uid, o.known = find(r)

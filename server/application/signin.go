@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"openflow/server/origin"
 	"openflow/server/reply"
 )
 
@@ -46,9 +47,9 @@ func (p SignInPage) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	// As from a program: the token in the form proves it, unless the page is another one's.
 	proof := &http.Request{Method: r.Method, URL: r.URL, Host: r.Host, RemoteAddr: r.RemoteAddr, TLS: r.TLS, Header: http.Header{
-		"Authorization": {"Bearer " + r.PostFormValue("token")}, forwardedScheme: r.Header[forwardedScheme],
+		"Authorization": {"Bearer " + r.PostFormValue("token")}, origin.ForwardedScheme: r.Header[origin.ForwardedScheme],
 	}}
-	err := sameOrigin(r)
+	err := origin.Page(r)
 	if err == nil {
 		err = p.Access.check(proof.WithContext(r.Context()))
 	}
@@ -58,7 +59,7 @@ func (p SignInPage) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.Access.Token != "" {
 		http.SetCookie(w, &http.Cookie{
-			Name: cookieOf(r), Value: p.Access.session(time.Now().Add(sessionLasts)), MaxAge: int(sessionLasts.Seconds()), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secret(r),
+			Name: cookieOf(r), Value: p.Access.session(time.Now().Add(sessionLasts)), MaxAge: int(sessionLasts.Seconds()), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: origin.Secret(r),
 		})
 	}
 	http.Redirect(w, r, p.To, http.StatusSeeOther)

@@ -156,7 +156,7 @@ func (c *Catalogue) SiteByKey(ctx context.Context, key string) (found openflow.S
 	return found, classify("find the site of a key", err)
 }
 
-// DeleteSite forgets a peer and everything granted to it, and keeps that it was removed. A peer that is not known is
+// DeleteSite forgets a peer with its apps and everything granted to it, and keeps that it was removed. A peer that is not known is
 // CodeNotFound.
 func (c *Catalogue) DeleteSite(ctx context.Context, p openflow.PartyID) error {
 	err := c.write(ctx, func(t *tx) error {
@@ -169,6 +169,9 @@ func (c *Catalogue) DeleteSite(ctx context.Context, p openflow.PartyID) error {
 		}
 		if err == nil {
 			_, err = t.exec(ctx, deleteQuota, string(p))
+		}
+		if err == nil {
+			_, err = t.exec(ctx, deleteAppsOf, string(p))
 		}
 		if err == nil {
 			_, err = t.exec(ctx, saveMeta, metaColumns.values(metaRow{removed(p), timeOf(c.stamp()).UTC().Format(time.RFC3339)})...)

@@ -67,7 +67,7 @@ func (a *api) grant(r *http.Request) (any, error) {
 		return nil, err
 	}
 	_, err = a.AddGrants(r, append(grants, entry(openflow.PartyID(b.PartyID))...))
-	return nil, err
+	return nil, openflow.About(openflow.AboutGrant, err)
 }
 
 // revoke takes back grants of one thing. What was not granted is passed over.

@@ -30,11 +30,15 @@ func Mount(s *application.Site, read func(document []byte) (openflow.Submission,
 	a := &api{s, read, envelope.Writer{Log: s.Log}}
 	r := a.write.Router()
 	r.Group(func(r chi.Router) {
-		r.Use(s.Access.Known(a.write.Refuse))
+		r.Use(s.Access.Signed(a.write.Refuse, a.prove))
 		a.routes(r)
+		a.managed(r, a.appRoutes)
 	})
-	return dialect.Mount{Prefix: "/v2", Router: r}
+	return dialect.Mount{Prefix: prefix, Router: r}
 }
+
+// prefix begins all paths.
+const prefix = "/v2"
 
 func (a *api) routes(r chi.Router) {
 	get := func(path string, h reply.Handler) { r.Get(path, a.write.JSON(h)) }
@@ -77,10 +81,6 @@ func (a *api) routes(r chi.Router) {
 
 	get("/site/info/query", a.siteInfo)
 	get("/server/fateflow", a.serverInfo)
-
-	post("/permission/resource/grant", a.grant)
-	post("/permission/resource/delete", a.revoke)
-	get("/permission/resource/query", a.grants)
 }
 
 // jobStatuses are those that clients see as one of the values: a job that has timed out is shown as failed, one that is

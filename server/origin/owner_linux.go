@@ -1,4 +1,4 @@
-package application
+package origin
 
 import (
 	"bufio"
@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OwnerOf is the user of this machine whose program has sent a request to this process over loopback; false: the system does
+// Owner is the user of this machine whose program has sent a request to this process over loopback; false: the system does
 // not tell, or the program has closed its connection. Such a connection may still be known to the kernel, without an inode. Then
 // what it says of its owner means nothing.
-func OwnerOf(r *http.Request) (uid int, known bool) {
+func Owner(r *http.Request) (uid int, known bool) {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if err != nil || !ok {
