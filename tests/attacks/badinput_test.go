@@ -3,6 +3,7 @@ package attacks_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,6 +14,9 @@ import (
 	"openflow/sdk/wire"
 	"openflow/tests/env"
 )
+
+// told is when a row was last written: a container may say again and again that it runs.
+var told = regexp.MustCompile(`"update_time":\d+,`)
 
 // page is one of FATE-Flow's pages for machines, with somebody who may call it.
 type page struct {
@@ -98,6 +102,8 @@ func TestBadInputOfFATEsMachinePages(t *testing.T) {
 		"/v2/partner/task/collect": wire.TaskNotFound, "/v2/partner/task/start": wire.TaskNotFound, "/v2/partner/job/start": wire.JobNotFound,
 		"/v2/partner/job/resource/apply": wire.JobNotFound, "/v2/scheduler/job/stop": wire.JobNotFound, "/v2/scheduler/job/rerun": wire.JobNotFound,
 	}
+	// nothingLeft is asked for again and again by peers that clean up. Where nothing is held or runs, that is done already.
+	nothingLeft := map[string]bool{"/job/resource/return": true, "/job/stop": true, "/task/stop": true}
 	required := map[string][]string{
 		"job": {"job_id", "role", "party_id"}, "task": {"job_id", "role", "party_id", "task_id", "task_version"},
 	}
@@ -105,7 +111,7 @@ func TestBadInputOfFATEsMachinePages(t *testing.T) {
 		jobs, tasks := victim.Get("/v2/job/list/query", "limit", "100"), victim.Get("/v2/job/task/list/query", "limit", "100")
 		victim.OK(jobs, nil)
 		victim.OK(tasks, nil)
-		return string(jobs.Data) + "\n" + string(tasks.Data)
+		return told.ReplaceAllString(string(jobs.Data)+"\n"+string(tasks.Data), "")
 	}
 	before := state()
 
@@ -174,7 +180,7 @@ func TestBadInputOfFATEsMachinePages(t *testing.T) {
 	for _, other := range []string{"9999", "0", "10001"} {
 		for path, good := range pages["/v2/partner"].routes {
 			got := pages["/v2/partner"].caller.Post("/v2/partner"+path, with(good, "party_id", other))
-			require.NotZerof(t, got.Code, "%s for party %s", path, other)
+			require.Truef(t, got.Code != wire.Success || nothingLeft[path], "%s for party %s", path, other)
 		}
 	}
 	for path, good := range pages["/v2/partner"].routes {
@@ -185,12 +191,12 @@ func TestBadInputOfFATEsMachinePages(t *testing.T) {
 			}
 			theirs["role"] = "guest"
 			got := pages["/v2/partner"].caller.Post("/v2/partner"+path, theirs)
-			require.NotZerof(t, got.Code, "%s of a job that another party schedules", path)
+			require.Truef(t, got.Code != wire.Success || nothingLeft[path], "%s of a job that another party schedules", path)
 		}
 	}
 	for path, good := range pages["/v2/worker"].routes {
 		got := pages["/v2/worker"].caller.Post("/v2/worker"+path, with(good, "execution_id", "another_a_0_guest_10000"))
-		require.Equalf(t, wire.ComponentOutputFail, got.Code, "%s of another run: %s", path, got.Message)
+		require.Equalf(t, wire.NoPermission, got.Code, "%s of another run: %s", path, got.Message)
 	}
 	require.Equal(t, before, state(), "all of that has changed nothing")
 	release()
