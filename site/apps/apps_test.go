@@ -37,7 +37,9 @@ func register(t *testing.T) (*apps.Register, *nonces, *time.Time) {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(dir, "catalogue.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	seal, err := trust.LoadOrCreateSeal(filepath.Join(dir, "secrets"))
+	secrets, err := trust.LoadOrCreateCredentials(filepath.Join(dir, "secrets"))
+	require.NoError(t, err)
+	seal, err := secrets.Seal()
 	require.NoError(t, err)
 	n, now := &nonces{used: map[string]time.Time{}}, noon
 	return &apps.Register{Rows: rows, Seal: seal, Nonces: n, Now: func() time.Time { return now }}, n, &now
