@@ -57,7 +57,9 @@ func newOffice(t *testing.T) *office {
 	own := openflow.ProviderRecord{Name: "openflow", Version: "1", Kind: openflow.ProviderBuiltIn, Digest: "sha256:1"}
 	require.NoError(t, rows.SetBuiltIn(t.Context(), own, []openflow.ComponentRecord{{Name: "psi", Form: "fate", Description: json.RawMessage(`{"component":{"name":"psi"}}`)}}))
 	require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: "https://b", Dialect: "fate-flow"}))
-	seal, err := trust.LoadOrCreateSeal(filepath.Join(dir, "secrets"))
+	secrets, err := trust.LoadOrCreateCredentials(filepath.Join(dir, "secrets"))
+	require.NoError(t, err)
+	seal, err := secrets.Seal()
 	require.NoError(t, err)
 	o := &office{t: t, rows: rows, now: time.Now()}
 	site := &application.Site{

@@ -23,7 +23,7 @@ func (a *api) prove(r *http.Request) (*openflow.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Apps.Timely(c.Signed); err != nil {
+	if err := a.Apps.CheckTime(c.Signed); err != nil {
 		return nil, err
 	}
 	app, token, err := a.Apps.App(r.Context(), openflow.AppClient, c.App)
@@ -43,7 +43,7 @@ func (a *api) prove(r *http.Request) (*openflow.App, error) {
 	if err := application.Guarded(r, app); err != nil {
 		return nil, err
 	}
-	return &app, a.Apps.Once(r.Context(), app, c.Nonce, c.Signed)
+	return &app, a.Apps.Spend(r.Context(), app, c.Nonce, c.Signed)
 }
 
 // mayNot is that the role of an app does not have a route.
