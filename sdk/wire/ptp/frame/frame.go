@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -25,11 +26,19 @@ const ContentType = "application/grpc"
 // head is how many bytes a frame has before its message: a flag, and the length.
 const head = 5
 
-// The statuses of gRPC that a caller of ours may see. What a request comes to is in its reply, whose status is ok.
+// Status is how a call of gRPC has ended.
+type Status int
+
+// The statuses that a caller of ours may see. What a request comes to is usually in its reply, whose status is OK.
 const (
-	statusOK       = 0
-	statusDeadline = 4
-	statusInternal = 13
+	StatusOK               Status = 0
+	StatusInvalid          Status = 3
+	StatusDeadline         Status = 4
+	StatusPermissionDenied Status = 7
+	StatusExhausted        Status = 8
+	StatusAborted          Status = 10
+	StatusUnimplemented    Status = 12
+	StatusInternal         Status = 13
 )
 
 // Append adds a message in its frame.
@@ -103,7 +112,7 @@ func Unary(next http.HandlerFunc) http.HandlerFunc {
 		out.ctx = ctx
 		n, err := Length(r.Body)
 		if err != nil {
-			out.refuse(statusInternal, "the call has no message that can be read")
+			out.Refuse(StatusInternal, "the call has no message that can be read")
 			return
 		}
 		body := struct {
@@ -158,13 +167,13 @@ type Writer struct {
 	http.ResponseWriter
 	ctx    context.Context //nolint:containedctx // of the call that is answered
 	wrote  bool
-	status int
+	status Status
 	words  string
 }
 
 // Answer begins the answer to a call. Its header may still be changed; the caller of Answer calls End.
 func Answer(w http.ResponseWriter) *Writer {
-	return &Writer{ResponseWriter: w, ctx: context.Background(), status: statusOK}
+	return &Writer{ResponseWriter: w, ctx: context.Background(), status: StatusOK}
 }
 
 // Write sends one whole message.
@@ -191,19 +200,33 @@ func (w *Writer) begin() {
 // Unwrap is what http.ResponseController asks.
 func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (w *Writer) refuse(status int, words string) { w.status, w.words = status, words }
+// Refuse has the call end with a status other than OK, and words for people.
+func (w *Writer) Refuse(status Status, words string) { w.status, w.words = status, words }
 
 // End ends the answer with its status. A call that nobody has answered has failed.
 func (w *Writer) End() {
 	w.begin()
-	if !w.wrote && w.status == statusOK {
-		w.status, w.words = statusInternal, "there is no answer"
+	if !w.wrote && w.status == StatusOK {
+		w.status, w.words = StatusInternal, "there is no answer"
 		if errors.Is(w.ctx.Err(), context.DeadlineExceeded) {
-			w.status, w.words = statusDeadline, "the time of the call is over"
+			w.status, w.words = StatusDeadline, "the time of the call is over"
 		}
 	}
-	w.Header().Set(http.TrailerPrefix+"Grpc-Status", strconv.Itoa(w.status))
+	w.Header().Set(http.TrailerPrefix+"Grpc-Status", strconv.Itoa(int(w.status)))
 	if w.words != "" {
-		w.Header().Set(http.TrailerPrefix+"Grpc-Message", w.words)
+		w.Header().Set(http.TrailerPrefix+"Grpc-Message", escaped(w.words))
 	}
+}
+
+// escaped writes words as gRPC sends them: what is not plain ASCII as %XX.
+func escaped(words string) string {
+	var b strings.Builder
+	for _, c := range []byte(words) {
+		if c < ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
