@@ -14,6 +14,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/tables"
+	"openflow/sdk/wire"
 )
 
 // outputPartitions is what FATE-Flow's wrapper always says.
@@ -27,6 +28,7 @@ type Table struct {
 	Namespace, Name string
 	Rows            int // as the catalogue says; 0 when it does not
 	Type            string
+	Source          wire.TableSource // which output of which task it was; the zero value: no task has made it
 
 	task *Task
 	path string
@@ -125,6 +127,8 @@ func (t *Task) track(ctx context.Context, query url.Values) ([]Table, error) {
 		Count     *int   `json:"count"`
 		Path      string `json:"path"`
 		DataType  string `json:"data_type"`
+
+		Source wire.TableSource `json:"source"`
 	}
 	r := request{method: http.MethodGet, path: "/v2/worker/data/tracking/query", query: query}
 	if err := t.node.call(ctx, r, &records); err != nil {
@@ -132,7 +136,7 @@ func (t *Task) track(ctx context.Context, query url.Values) ([]Table, error) {
 	}
 	list := make([]Table, len(records))
 	for i, r := range records {
-		list[i] = Table{Namespace: r.Namespace, Name: r.Name, Type: r.DataType, path: r.Path}
+		list[i] = Table{Namespace: r.Namespace, Name: r.Name, Type: r.DataType, Source: r.Source, path: r.Path}
 		if r.Count != nil {
 			list[i].Rows = *r.Count
 		}

@@ -3,6 +3,7 @@ package componenttest
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // Case is one task: a component, its parties, and what each of them is given.
 type Case struct {
 	Component  component.Component
+	Main       Main // runs instead of the component, as a program of another kit does; nil: the component
 	Parties    []openflow.Party
 	Stage      openflow.Stage                    // empty: default
 	Parameters map[string]any                    // of all parties
@@ -28,6 +30,9 @@ type Case struct {
 	Timeout    time.Duration                      // of the whole run; 0: one minute
 	Patience   time.Duration                      // OPENFLOW_PATIENCE of the kit; 0: its default
 }
+
+// Main is a program that runs a task by what a node tells its container, and gives the exit code.
+type Main func(ctx context.Context, env func(string) string, log io.Writer) int
 
 // ScoreLedger is what a site has told each partner of its tables, in vectors of scores, and the limits that its
 // operator has raised; see component.Task.SpendScores.

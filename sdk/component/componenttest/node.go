@@ -125,9 +125,14 @@ func (n *Node) Start(ctx context.Context, c Case) *Started {
 		e.cancel[p], e.ended[p], e.logs[p] = cancel, ended, log
 		go func() {
 			defer cancel()
+			told := func(name string) string { return env[name] }
+			if c.Main != nil {
+				ended <- c.Main(partyCtx, told, log)
+				return
+			}
 			ended <- component.Program{
 				Provider: provider, Version: "1.0.0", Components: []component.Component{c.Component},
-			}.RunTo(partyCtx, log, func(name string) string { return env[name] })
+			}.RunTo(partyCtx, log, told)
 		}()
 	}
 	return e
