@@ -40,7 +40,7 @@ func runCalls() int { return min(mostRunCalls, server.Connections()/4) }
 
 // forContainers bounds what each run holds.
 func forContainers() server.Bounds {
-	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}
+	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true, GRPC: true}
 }
 
 // forWorkers bounds what the workers of the pool hold. Many of their containers come from one address.
@@ -53,7 +53,7 @@ func (n *Node) forWorkers() server.Bounds {
 }
 
 // forForwarding bounds what the containers of a worker's machine hold. The node knows them; the worker passes on.
-func forForwarding() server.Bounds { return server.Bounds{Connections: server.Connections()} }
+func forForwarding() server.Bounds { return server.Bounds{Connections: server.Connections(), GRPC: true} }
 
 // admitted lets callers with the worker token through. gRPC alone would read what others send before it looks at that.
 func (n *Node) admitted(next http.Handler) http.Handler {

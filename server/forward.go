@@ -28,7 +28,8 @@ func (f Forward) Routes(r chi.Router) {
 		Transport: f.Transport, FlushInterval: -1,
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	for _, prefix := range append([]string{"/v1/interconn/chan"}, f.Prefixes...) {
+	messages := []string{"/v1/interconn/chan", "/org.ppc.ptp.PrivateTransferTransport", "/org.ppc.grpc_ptp.PrivateTransferTransport"}
+	for _, prefix := range append(messages, f.Prefixes...) {
 		r.Handle(prefix+"/*", refuseDetours(proxy))
 	}
 }

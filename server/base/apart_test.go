@@ -12,6 +12,8 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/sdk/wire/ptp"
+	"openflow/sdk/wire/ptp/frame"
 	"openflow/server/base"
 	"openflow/site/trust"
 )
@@ -27,7 +29,7 @@ func everyRoute(t *testing.T, n *node, victim openflow.TaskKey) map[string]reque
 	push := chanHeader.Clone()
 	push.Set("X-Ptp-Topic", base.TopicPrefix(victim.Party, host)+"t")
 	push.Set("X-Ptp-Target-Node-Id", "9999")
-	return map[string]request{
+	routes := map[string]request{
 		"POST /v2/worker/task/status":                post("/v2/worker/task/status", object{"execution_id": id, "status": "success"}),
 		"POST /openflow/v1/container/task/warning":   post("/openflow/v1/container/task/warning", object{"warning": "it did not converge"}),
 		"POST /openflow/v1/container/scores/spend":   post("/openflow/v1/container/scores/spend", object{"role": "host", "party_id": host.ID, "columns": 3, "vectors": 1}),
@@ -44,6 +46,19 @@ func everyRoute(t *testing.T, n *node, victim openflow.TaskKey) map[string]reque
 		"POST /v1/interconn/chan/peek":               {method: http.MethodPost, path: "/v1/interconn/chan/peek", body: `{}`, header: chanHeader},
 		"POST /v1/interconn/chan/release":            {method: http.MethodPost, path: "/v1/interconn/chan/release", body: `{}`, header: chanHeader},
 	}
+	for _, service := range []string{ptp.GRPCTransport, ptp.GRPCTransportKuscia} {
+		for _, op := range []string{"push", "pop", "peek", "release"} {
+			r := routes["POST /v1/interconn/chan/"+op]
+			_, message := ptp.EncodePop(ptp.FormProtobuf, ptp.PopInbound{})
+			if op == "push" {
+				_, message = ptp.EncodePush(ptp.FormProtobuf, ptp.PushInbound{Payload: []byte("p")})
+			}
+			r.path, r.body, r.header = service+op, string(frame.Append(nil, message)), r.header.Clone()
+			r.header.Set("Content-Type", frame.ContentType)
+			routes["POST "+r.path] = r
+		}
+	}
+	return routes
 }
 
 // namesNoRun are the requests that name no run: each is about the run of its credential.
@@ -55,6 +70,9 @@ var namesNoRun = map[string]bool{
 // answered tells whether an answer is a success, in any dialect or as a download.
 func answered(t *testing.T, w *httptest.ResponseRecorder) bool {
 	t.Helper()
+	if w.Header().Get("Content-Type") == frame.ContentType {
+		return replied(t, w).Code == ptp.ResultOK
+	}
 	if w.Header().Get("Content-Type") != "application/json" {
 		return w.Code == http.StatusOK && w.Body.Len() > 0
 	}

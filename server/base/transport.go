@@ -46,6 +46,7 @@ func (t *Transport) Routes(r chi.Router) {
 		r.Post("/v1/interconn/chan/peek", t.peek)
 		r.Post("/v1/interconn/chan/release", t.release)
 	})
+	t.grpcRoutes(r)
 }
 
 // refuse answers a container that nobody has listened to.
@@ -60,7 +61,7 @@ const pushWait = 20 * time.Second
 // TopicPrefix begins every topic of the kit from one party to another: "<role>-<party>~<role>-<party>~". It carries
 // both, so that roles on one node never mix.
 func TopicPrefix(from, to openflow.Party) string {
-	return string(from.Role) + "-" + string(from.ID) + "~" + string(to.Role) + "-" + string(to.ID) + "~"
+	return side(from) + "~" + side(to) + "~"
 }
 
 // push enqueues a message here or at the node of the party that it is for, and answers when it is in the queue there.
@@ -161,17 +162,38 @@ func fromSelf(topic string, run openflow.TaskRecord) error {
 	return nil
 }
 
-// ParseTopic finds the two parties that a topic of our form is between; ok is false for any other topic.
+// ParseTopic finds the two parties that a topic of our form is between, or one of the form of FATE's components; ok is false
+// for any other topic.
 func ParseTopic(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) {
 	sender, rest, _ := strings.Cut(topic, "~")
 	receiver, _, whole := strings.Cut(rest, "~")
 	from, known := among(parties, sender)
 	to, known2 := among(parties, receiver)
 	if !whole || !known || !known2 {
-		return openflow.Party{}, openflow.Party{}, false
+		return parseFATE(topic, parties)
 	}
 	return from, to, true
 }
+
+// parseFATE reads "<session>-<role>-<party>-<role>-<party>-<name>", as FATE's components name what one sends to another. Where
+// the names of parties allow several readings, the one that begins first counts, at every node.
+//
+// Spec: interop-transport §6.3.
+func parseFATE(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) {
+	first := len(topic)
+	for _, sender := range parties {
+		for _, receiver := range parties {
+			between := "-" + side(sender) + "-" + side(receiver) + "-"
+			if i := strings.Index(topic, between); i > 0 && (i < first || i == first && len(between) > len(side(from)+side(to))+3) {
+				first, from, to, ok = i, sender, receiver, true
+			}
+		}
+	}
+	return from, to, ok
+}
+
+// side names a party as topics do.
+func side(p openflow.Party) string { return string(p.Role) + "-" + string(p.ID) }
 
 // among finds the party that a part of a topic names as "<role>-<party>".
 func among(parties []openflow.Party, name string) (openflow.Party, bool) {
