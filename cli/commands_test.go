@@ -49,6 +49,9 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"GET /openflow/v1/user/component/list":     `[{"name":"psi","provider":"acme:1.2.0","default":true,"runtime":"docker","state":"FAILED","reason":"it is gone"}]`,
 		"GET /openflow/v1/user/component/show":     `{"name":"psi","provider":"acme:1.2.0","default":true,"wishes":{"networks":["lake"],"cores":4},"description":{"component":{"name":"psi"}}}`,
 		"POST /openflow/v1/user/component/default": "null",
+		"GET /openflow/v1/user/app/list":           `[{"id":"40172236","kind":"client","name":"portal","role":"client","plain":true,"by":"user ann","made":1767322800000}]`,
+		"POST /openflow/v1/user/app/add":           `{"id":"40172236","kind":"client","name":"portal","role":"client","token":"aB3dE5gH7jK9mN1p"}`,
+		"POST /openflow/v1/user/app/remove":        `{"id":"40172236","kind":"client","name":"portal","role":"client"}`,
 	} {
 		answers[route] = answer
 	}
@@ -84,14 +87,17 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"component check acme/psi:1.2":                                  "give it one",
 		"component default psi --provider acme":                         "is served by acme",
 		"component default psi":                                         "no default provider",
+		"app add portal":                                                "flow init --ip HOST --port PORT --app-id 40172236 --app-token aB3dE5gH7jK9mN1p",
+		"app list":                                                      "also without TLS",
+		"app remove portal":                                             "taken back: app 40172236",
 		"site add 10000 --url http://h --key " + key:                    "registered",
 		"site remove 10000":                                             "removed",
 		"site rotate 10000 --key " + key:                                "new key",
 		"grant add 10000 --component psi --component lr --table demo/t": "g-1",
-		"grant list":       "columns id, x of demo/t",
-		"grant list 10000": "psi on",
-		"grant show 10000": "Party 10000 may not schedule jobs here.",
-		"grant remove g-1": "taken back: Party 10000",
+		"grant list":                                                    "columns id, x of demo/t",
+		"grant list 10000":                                              "psi on",
+		"grant show 10000":                                              "Party 10000 may not schedule jobs here.",
+		"grant remove g-1":                                              "taken back: Party 10000",
 	}
 	for command, word := range commands {
 		t.Run(command, func(t *testing.T) {

@@ -59,7 +59,7 @@ whose data stays at home. Each institution runs a node (openflow server); users 
 		}
 		return o.know()
 	}
-	root.AddCommand(jobCommands(o), dataCommands(o), siteCommands(o), grantCommands(o), providerCommands(o), componentCommands(o), policyCommands(o), scoresCommands(o),
+	root.AddCommand(jobCommands(o), dataCommands(o), siteCommands(o), grantCommands(o), appCommands(o), connectCommand(o), providerCommands(o), componentCommands(o), policyCommands(o), scoresCommands(o),
 		auditCommands(o), doctorCommand(o))
 	root.AddCommand(more...)
 	return root
