@@ -333,6 +333,7 @@ type SiteRecord struct {
 	Profile string   // how callers are known and answers proven in it
 	Keys    []string // public keys in text form: the current one and, while they change, the next
 	Plain   bool     // it may be called without TLS, wherever its address leads
+	Way     PeerWay  // how calls get to it
 	AddedAt time.Time
 	// Unsigned takes jobs that this peer schedules or submits without the mandate of their initiator: whatever its node says
 	// of them is believed.
@@ -351,6 +352,7 @@ func (s SiteRecord) Changes(to SiteRecord) string {
 		{"plain", strconv.FormatBool(s.Plain), strconv.FormatBool(to.Plain)},
 		{"keys", strings.Join(s.Keys, " "), strings.Join(to.Keys, " ")},
 		{"speaks", s.speaks(), to.speaks()},
+		{"way", s.Way.String(), to.Way.String()},
 		{"unsigned jobs", strconv.FormatBool(s.Unsigned), strconv.FormatBool(to.Unsigned)},
 		{"unsigned from", strings.Join(s.Sources, " "), strings.Join(to.Sources, " ")},
 	} {

@@ -119,7 +119,7 @@ queue, and cores are shown with how many a peer may have. openflow doctor tells 
 				return err
 			}
 			return o.show(c, append([]sdk.Site{}, sites...), func(w io.Writer) {
-				line(w, "PARTY", "URL", "KEYS", "ADDED", "SPEAKS", "UNSIGNED JOBS", "JOBS", "WAITING", "CORES", "OWN LIMITS")
+				line(w, "PARTY", "URL", "KEYS", "ADDED", "SPEAKS", "TRUST", "WAY", "UNSIGNED JOBS", "JOBS", "WAITING", "CORES", "OWN LIMITS")
 				for _, s := range sites {
 					taken := "refused"
 					switch {
@@ -128,8 +128,8 @@ queue, and cores are shown with how many a peer may have. openflow doctor tells 
 					case len(s.UnsignedFrom) > 0:
 						taken = "taken from " + strings.Join(s.UnsignedFrom, ",")
 					}
-					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), strings.Join([]string{s.Dialect, s.Version, s.Profile}, " "), taken,
-						ofMost(s.Uses.Jobs, s.Limits.Jobs), ofMost(s.Uses.Waiting, s.Limits.Waiting), ofMost(s.Uses.Cores, s.Limits.Cores), s.Said.String())
+					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), strings.Join([]string{s.Dialect, s.Version, s.Profile}, " "),
+						trusted(s.Trust), s.Way, taken, ofMost(s.Uses.Jobs, s.Limits.Jobs), ofMost(s.Uses.Waiting, s.Limits.Waiting), ofMost(s.Uses.Cores, s.Limits.Cores), s.Said.String())
 				}
 			})
 		},
@@ -165,7 +165,7 @@ func checkKey(key string) error {
 }
 
 func addCommand(o *options) *cobra.Command {
-	var url, key, dialect, version, profile string
+	var url, key, dialect, version, profile, proof, way string
 	var plain, unsigned bool
 	var sources []string
 	c := &cobra.Command{
@@ -182,9 +182,17 @@ A node that signs no requests either has no key, and is known by where they come
 FATE-Flow's routes, with the jobs that they bring. It names an address, a network, sha256:… of the client certificate that the
 node shows, or authority. The last is any client certificate in the party's name of an authority in --peer-ca. An address counts
 on the listener without TLS only, and not for what somebody has passed on. Whoever can send from there speaks as the peer.
---unsigned-from= takes that back.`,
+--unsigned-from= takes that back.
+
+A node of FATE-Flow whose operator has switched the authentication of sites on has no key either: --trust fate-site-signature. Each
+side then makes an app for the other (openflow app add PARTY --kind site), whose token the other signs with. That signature is weak:
+it covers neither path nor body, so give such a peer an https address where you can. --trust none is a node that signs nothing.
+
+--way says how calls get to a node of FATE-Flow: direct, router (an address of many parties, which finds the party by the header
+dest-party-id) or packets (the gRPC bridge of FATE's osx and rollsite; with an http address without TLS, as FATE speaks it).`,
 		Example: `  openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…
-  openflow site add 9998 --url https://fate.example --dialect fate-flow --unsigned-from sha256:…`,
+  openflow site add 9998 --url https://fate.example --dialect fate-flow --unsigned-from sha256:…
+  openflow site add 9997 --url https://fate.example --dialect fate-flow --trust fate-site-signature --way router`,
 		Args: positional("PARTY"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := partyArgument(args)
@@ -194,12 +202,15 @@ on the listener without TLS only, and not for what somebody has passed on. Whoev
 			if url == "" {
 				return usagef("--url is missing: the address of the peer's interconnection layer")
 			}
-			if key != "" || len(sources) == 0 {
+			if profile, err = profileOf(proof, profile, key); err != nil {
+				return err
+			}
+			if key != "" || len(sources) == 0 && proof != string(openflow.TrustSignature) {
 				if err := checkKey(key); err != nil {
 					return err
 				}
 			}
-			speaks := sdk.Speech{Dialect: openflow.Dialect(dialect), Version: version, Profile: profile, Plain: plain}
+			speaks := sdk.Speech{Dialect: openflow.Dialect(dialect), Version: version, Profile: profile, Plain: plain, Way: openflow.PeerWay(way)}
 			if c.Flags().Changed("unsigned") {
 				speaks.Unsigned = &unsigned
 			}
@@ -209,7 +220,12 @@ on the listener without TLS only, and not for what somebody has passed on. Whoev
 			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key, speaks); err != nil {
 				return err
 			}
-			return o.siteDone(c, id, "registered")
+			if err := o.siteDone(c, id, "registered"); err != nil || proof != string(openflow.TrustSignature) {
+				return err
+			}
+			say(c, "note: it calls with an app that this node makes: openflow app add %s --kind site. This node calls with one that its operator makes there: "+
+				"openflow app add %s --kind partner --id ID --app-token-file FILE. %s", id, id, weakSignature)
+			return nil
 		},
 	}
 	c.Flags().StringVar(&url, "url", "", "address of its interconnection layer (required)")
@@ -217,10 +233,50 @@ on the listener without TLS only, and not for what somebody has passed on. Whoev
 	c.Flags().StringVar(&dialect, "dialect", "", "which it speaks: native (the default), or fate-flow, which signs no answers")
 	c.Flags().StringVar(&version, "dialect-version", "", "of the dialect")
 	c.Flags().StringVar(&profile, "profile", "", "of the dialect")
+	c.Flags().StringVar(&proof, "trust", "", "how a node of FATE-Flow proves itself: fate-site-signature, or none")
+	c.Flags().StringVar(&way, "way", "", "how calls get to it: direct (the default), router or packets")
 	c.Flags().BoolVar(&plain, "plain", false, "call it without TLS although it is on another machine: all that is said can be read on the way")
 	c.Flags().BoolVar(&unsigned, "unsigned", false, "take its jobs without the signature of their initiator")
 	c.Flags().StringSliceVar(&sources, "unsigned-from", nil, "take its unsigned requests, and their jobs, from here: an address, a network, sha256:… or authority")
 	return c
+}
+
+// profileOf is the profile of a peer of that trust.
+func profileOf(proof, profile, key string) (string, error) {
+	switch openflow.Trust(proof) {
+	case "":
+		return profile, nil
+	case openflow.TrustSignature, openflow.TrustNone:
+	case openflow.TrustKey:
+		return "", usagef("--trust key goes without saying: give --key alone")
+	default:
+		return "", usagef("--trust %q is not known: use %s or %s", openflow.Cut(proof, 80), openflow.TrustSignature, openflow.TrustNone)
+	}
+	if profile != "" {
+		return "", usagef("--trust says which --profile it is: give one of them")
+	}
+	if openflow.Trust(proof) == openflow.TrustSignature {
+		return proof, nil
+	}
+	if key != "" {
+		return "", usagef("--trust none is for a node that has no key: leave out --key, or --trust")
+	}
+	return "unsigned", nil
+}
+
+// weakSignature is what whoever believes such a peer has to know.
+const weakSignature = "Their signatures cover neither path nor body: whoever reads a call on the way can send another one in its place. Only TLS keeps them off"
+
+// trusted is how a peer proves itself, with what is weak about it.
+func trusted(how string) string {
+	switch openflow.Trust(how) {
+	case openflow.TrustSignature:
+		return how + " (weak: MD5, without path and body)"
+	case openflow.TrustNone:
+		return "none (by where it calls from)"
+	case openflow.TrustKey:
+	}
+	return how
 }
 
 func probeCommand(o *options) *cobra.Command {

@@ -132,5 +132,13 @@ func (a All) Complete(s openflow.SiteRecord) (openflow.SiteRecord, error) {
 				WithHint("use one of %s", strings.Join(said.of, ", "))
 		}
 	}
+	if ways := d.Ways(); !slices.Contains(ways, openflow.PeerWay(s.Way.String())) {
+		names := make([]string, len(ways))
+		for i, w := range ways {
+			names[i] = string(w)
+		}
+		return s, openflow.Errorf(openflow.CodeInvalid, "calls in the dialect %s do not get to a peer by the way %q", s.Dialect, openflow.Cut(string(s.Way), 80)).
+			WithHint("use one of %s", strings.Join(names, ", "))
+	}
 	return s, nil
 }

@@ -33,11 +33,16 @@ type Dialect interface {
 // Unsigned is the profile of dialects whose nodes sign neither requests nor answers.
 const Unsigned = "unsigned"
 
+// SiteSigned is the profile of nodes that sign their requests with the token of an app, and no answers.
+const SiteSigned = string(openflow.TrustSignature)
+
 // ForNodes is what a dialect is between nodes.
 type ForNodes interface {
 	// Speaks tells its versions and profiles, the usual one of each first. A profile is a way of the dialect's to know the
 	// caller and to answer. Which of them a peer speaks, its link tells.
 	Speaks() (versions, profiles []string)
+	// Ways tells how its calls may get to a peer. Which one does, its link tells.
+	Ways() []openflow.PeerWay
 	// Client calls the peer at the end of a link; nil, whatever the link: it is not spoken between nodes.
 	Client(l peer.Link) Client
 	// Interconnection serves other nodes.

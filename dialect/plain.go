@@ -7,12 +7,15 @@ import (
 	"openflow/server/base"
 )
 
-// Plain is what a dialect says that has nothing special to say: it serves nobody, and nodes do not speak it. It has one version
-// and one profile, and calls sessions and topics what we call them. A dialect embeds it and writes the rest.
+// Plain is what a dialect says that has nothing special to say: it serves nobody, and nodes do not speak it. It has one version,
+// one profile and one way, and calls sessions and topics what we call them. A dialect embeds it and writes the rest.
 type Plain struct{}
 
 // Speaks implements ForNodes.
 func (Plain) Speaks() (versions, profiles []string) { return []string{"1"}, []string{"plain"} }
+
+// Ways implements ForNodes.
+func (Plain) Ways() []openflow.PeerWay { return []openflow.PeerWay{openflow.WayDirect} }
 
 // Client implements ForNodes: it is not spoken between nodes.
 func (Plain) Client(peer.Link) Client { return nil }

@@ -17,6 +17,8 @@ type Site struct {
 	Version string   `json:"version"`  // of the dialect
 	Profile string   `json:"profile"`  // of the dialect: how callers are known and answers proven
 	Plain   bool     `json:"plain"`    // it may be called without TLS, wherever it is
+	Way     string   `json:"way"`      // how calls get to it: direct, router, packets
+	Trust   string   `json:"trust"`    // how it proves who calls: key, fate-site-signature, none
 	// Unsigned jobs are taken of it: whatever its node says of their initiator is believed.
 	Unsigned bool `json:"unsigned"`
 	// UnsignedFrom is from where unsigned requests are taken of it, and the jobs that they bring.
@@ -36,6 +38,7 @@ type siteChange struct {
 	Version string           `json:"version,omitempty"`
 	Profile string           `json:"profile,omitempty"`
 	Plain   bool             `json:"plain,omitempty"`
+	Way     openflow.PeerWay `json:"way,omitempty"`
 	Final   bool             `json:"final,omitempty"`
 	Limits  *wire.Quota      `json:"limits,omitempty"`
 
@@ -63,6 +66,7 @@ type Speech struct {
 	Version string
 	Profile string
 	Plain   bool // without TLS, wherever it is
+	Way     openflow.PeerWay
 	// Unsigned takes jobs from the peer without the mandate of their initiator, as FATE-Flow sends them; nil: as it was.
 	Unsigned *bool
 	// UnsignedFrom is from where unsigned requests of a node of FATE-Flow are taken, and the jobs that they bring: addresses,
@@ -75,7 +79,7 @@ type Speech struct {
 func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string, speaks Speech) error {
 	_, err := c.tell(ctx, "/openflow/v1/user/site/add", siteChange{
 		PartyID: id, URL: url, Key: key, Dialect: speaks.Dialect, Version: speaks.Version, Profile: speaks.Profile, Plain: speaks.Plain,
-		Unsigned: speaks.Unsigned, UnsignedFrom: speaks.UnsignedFrom,
+		Unsigned: speaks.Unsigned, UnsignedFrom: speaks.UnsignedFrom, Way: speaks.Way,
 	}, nil)
 	return err
 }

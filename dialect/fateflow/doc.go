@@ -27,7 +27,14 @@ func (Dialect) Name() openflow.Dialect { return Name }
 // Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed. Where
 // one is there all the same, as of a node of ours, it is checked.
 func (Dialect) Speaks() (versions, profiles []string) {
-	return []string{"2"}, []string{dialect.Unsigned}
+	return []string{"2"}, []string{dialect.Unsigned, dialect.SiteSigned}
+}
+
+// Ways implements dialect.Dialect.
+//
+// Spec: fate-flow-api §0.8.
+func (Dialect) Ways() []openflow.PeerWay {
+	return []openflow.PeerWay{openflow.WayDirect, openflow.WayRouter, openflow.WayPackets}
 }
 
 // Channel implements dialect.Dialect: FATE-Flow's name of a session names no scheduler. Whose

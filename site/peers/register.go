@@ -162,14 +162,16 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 			return have, openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", s.Party).
 				WithHint("if it has really changed: openflow site rotate %s --key %s", s.Party, cmp.Or(p.Key, "KEY"))
 		}
-		have.URL, have.Plain = s.URL, s.Plain
+		have.URL, have.Plain, have.Way = s.URL, s.Plain, cmp.Or(s.Way, have.Way)
 		if s.Sources != nil {
 			have.Sources = s.Sources
 		}
 		if s.Dialect == "" && s.Version == "" && s.Profile == "" { // who says nothing leaves it as it is
-			return have, proves(have)
+			_, err := r.Dialects.Complete(have) // it may have another way
+			return have, cmp.Or(err, proves(have))
 		}
 		said := s
+		said.Way = have.Way
 		if said.Dialect = cmp.Or(s.Dialect, have.Dialect); said.Dialect == have.Dialect {
 			said.Version, said.Profile = cmp.Or(s.Version, have.Version), cmp.Or(s.Profile, have.Profile)
 		}
@@ -183,12 +185,16 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 // proves refuses a record by which nobody could tell who calls, and sources of requests that a peer's dialect signs.
 func proves(s openflow.SiteRecord) error {
 	switch {
+	case len(s.Sources) > 0 && s.Trust() == openflow.TrustSignature:
+		return openflow.Errorf(openflow.CodeInvalid, "party %s signs its requests with an app: none is taken for where it comes from", s.Party).
+			WithHint("leave out --unsigned-from, or take it back with --unsigned-from=; a node of FATE that signs nothing has --trust none")
 	case len(s.Sources) > 0 && s.Profile != dialect.Unsigned:
 		return openflow.Errorf(openflow.CodeInvalid, "party %s speaks %s, in which nodes sign their requests: none is taken for where it comes from", s.Party, s.Dialect).
 			WithHint("leave out --unsigned-from; only for a node of FATE-Flow give --dialect fate-flow")
-	case len(s.Keys) == 0 && len(s.Sources) == 0:
+	case s.Trust() == openflow.TrustNone && len(s.Sources) == 0:
 		return openflow.Errorf(openflow.CodeInvalid, "party %s has no key, so nothing proves who calls", s.Party).
-			WithHint("give the key that openflow site key prints there; a node of FATE-Flow has none, and needs --unsigned-from")
+			WithHint("give the key that openflow site key prints there; a node of FATE-Flow has none: " +
+				"give --trust fate-site-signature, or where it signs nothing --unsigned-from")
 	}
 	return nil
 }

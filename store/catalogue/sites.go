@@ -23,6 +23,7 @@ type siteRow struct {
 	Keys     string `db:"keys"` // JSON
 	Plain    bool   `db:"plain"`
 	Sources  string `db:"sources"` // JSON
+	Way      string `db:"way"`
 }
 
 var (
@@ -68,6 +69,7 @@ func (c *Catalogue) ChangeSite(
 		_, err = t.exec(ctx, saveSite, siteColumns.values(siteRow{
 			Party: string(p), URL: s.URL, Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile,
 			AddedAt: orNow(s.AddedAt, c.stamp()), Unsigned: s.Unsigned, Keys: keys, Plain: s.Plain, Sources: sources,
+			Way: string(s.Way),
 		})...)
 		if err == nil && !known {
 			_, err = t.exec(ctx, `delete from meta where name = $1`, removed(p))
@@ -84,7 +86,7 @@ func scanSite(from row) (openflow.SiteRecord, error) {
 	}
 	s := openflow.SiteRecord{
 		Party: openflow.PartyID(r.Party), URL: r.URL, Dialect: openflow.Dialect(r.Dialect), Version: r.Version, Profile: r.Profile,
-		AddedAt: timeOf(r.AddedAt), Unsigned: r.Unsigned, Plain: r.Plain,
+		AddedAt: timeOf(r.AddedAt), Unsigned: r.Unsigned, Plain: r.Plain, Way: openflow.PeerWay(r.Way),
 	}
 	if r.Sources != "" {
 		if err := decode("the sources of site "+r.Party, r.Sources, &s.Sources); err != nil {

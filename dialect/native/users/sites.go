@@ -66,6 +66,8 @@ type Site struct {
 	Version string    `json:"version,omitempty"` // of the dialect
 	Profile string    `json:"profile,omitempty"` // of the dialect
 	Plain   bool      `json:"plain,omitempty"`   // it may be called without TLS, wherever it is
+	Way     string    `json:"way,omitempty"`     // how calls get to it; in requests empty for what the record says
+	Trust   string    `json:"trust,omitempty"`   // in answers: how it proves who calls, see openflow.Trust
 	// Unsigned jobs are taken of it; in requests absent for what the record says.
 	Unsigned *bool `json:"unsigned,omitempty"`
 	// UnsignedFrom is from where unsigned requests are taken of it, and the jobs that they bring; in requests absent for what the
@@ -89,6 +91,7 @@ func (a *api) listSites(r *http.Request) (any, error) {
 		out = append(out, Site{
 			PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version,
 			Profile: s.Profile, Plain: s.Plain, Unsigned: &s.Unsigned, UnsignedFrom: &from,
+			Way: s.Way.String(), Trust: string(s.Trust()),
 			Limits: wire.EncodeQuota(holds), Said: wire.EncodeQuota(said), Uses: wire.EncodePeerUse(use),
 		})
 	}
@@ -198,7 +201,7 @@ func (a *api) addSite(r *http.Request) (any, error) {
 		id := openflow.PartyID(b.PartyID)
 		record := openflow.SiteRecord{
 			Party: id, URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect), Version: b.Version, Profile: b.Profile,
-			Plain: b.Plain,
+			Plain: b.Plain, Way: openflow.PeerWay(b.Way),
 		}
 		if b.UnsignedFrom != nil {
 			record.Sources = append([]string{}, *b.UnsignedFrom...)
