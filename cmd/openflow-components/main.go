@@ -3,11 +3,15 @@
 package main
 
 import (
+	"openflow/components/download"
 	"openflow/components/evaluation"
 	"openflow/components/lr"
 	"openflow/components/noop"
 	"openflow/components/psi"
 	"openflow/components/reader"
+	"openflow/components/toy"
+	"openflow/components/transformer"
+	"openflow/components/upload"
 	"openflow/sdk/component"
 )
 
@@ -20,5 +24,6 @@ var (
 func main() {
 	component.Program{Provider: provider, Version: version, Components: []component.Component{
 		reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component(),
+		upload.Component(), transformer.Component(), download.Component(), toy.Component(),
 	}}.Main()
 }
