@@ -110,7 +110,9 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 			return JobResourceLimit
 		case openflow.AboutDevice:
 			return DeviceNotSupported
-		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite:
+		case openflow.AboutFile:
+			return NoFoundFile
+		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutSite:
 		}
 		return InvalidParameter
 	case openflow.CodeUnauthorized:

@@ -77,7 +77,7 @@ func open(root *os.Root, name string) (*os.File, error) {
 // root opens the folder that a name leads into, and returns the rest of the name.
 func (f Folders) root(name string) (*os.Root, string, error) {
 	if name == "" || strings.ContainsRune(name, 0) {
-		return nil, "", openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeInvalid, "%.200q is no path of a file", name))
+		return nil, "", openflow.Errorf(openflow.CodeInvalid, "%.200q is no path of a file", name)
 	}
 	dir, rest := f.Home, name
 	if filepath.IsAbs(name) {
@@ -113,7 +113,7 @@ func (f Folders) holding(name string) (dir, rest string) {
 func (f Folders) refused(name string, err error) error {
 	shown := openflow.Cut(name, maxShown)
 	if errors.Is(err, errNoFile) {
-		return openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeInvalid, "%q is no plain file", shown))
+		return openflow.Errorf(openflow.CodeInvalid, "%q is no plain file", shown)
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeNotFound, "%q cannot be opened by the node", shown).

@@ -44,10 +44,10 @@ func (f Folders) Pack(ctx context.Context, name string, w io.Writer) (Contents, 
 	defer func() { _ = root.Close() }() // reading only
 	p := packing{ctx: ctx, root: root, out: tar.NewWriter(w)}
 	if err := fs.WalkDir(root.FS(), ".", p.entry); err != nil {
-		return p.has, openflow.About(openflow.AboutFile, p.mistake(err))
+		return p.has, p.mistake(err)
 	}
 	if p.has.Files == 0 {
-		return p.has, openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeInvalid, "the folder %q has no files", openflow.Cut(name, maxShown)))
+		return p.has, openflow.Errorf(openflow.CodeInvalid, "the folder %q has no files", openflow.Cut(name, maxShown))
 	}
 	return p.has, p.out.Close()
 }

@@ -41,7 +41,7 @@ func (f Folders) Place(name string) (*Place, error) {
 // placed tells why there is no folder of that name to write into.
 func (f Folders) placed(name string, err error) error {
 	if err == nil || errors.Is(err, fs.ErrExist) || strings.Contains(err.Error(), "not a directory") {
-		return openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeInvalid, "%q is no folder", openflow.Cut(name, maxShown)))
+		return openflow.Errorf(openflow.CodeInvalid, "%q is no folder", openflow.Cut(name, maxShown))
 	}
 	return f.refused(name, err)
 }

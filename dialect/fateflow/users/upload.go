@@ -147,7 +147,7 @@ func boolean(s string) (bool, error) {
 	case "false", "f", "0", "no", "n", "off":
 		return false, nil
 	}
-	return false, errors.New("head and extend_sid are true or false")
+	return false, errors.New("true or false is wanted")
 }
 
 // uploadPath takes a file that lies at this node, in a folder that users may name (part 7 #14). With a namespace and a name it
@@ -210,7 +210,7 @@ func (a *api) take(r *http.Request, s uploadSettings, rows io.Reader, notes ...s
 	if _, again := rows.(io.ReadSeeker); u.Meta.Rereads() && !again {
 		kept, err := spool(rows, maxSpooled)
 		if err != nil {
-			return nil, openflow.About(openflow.AboutFile, err)
+			return nil, err
 		}
 		defer kept.discard()
 		rows = kept

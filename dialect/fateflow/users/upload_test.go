@@ -282,9 +282,9 @@ func TestBodiesOfAnUploadByPath(t *testing.T) {
 		"truths of all kinds": {`{"file":"a.csv","head":1,"extend_sid":"False","partitions":"4","meta":{}}`, "", "the first column"},
 		"an unknown key":      {`{"file":"a.csv","head":true,"schema_version":"9.9","meta":{}}`, "", `the key "schema_version" is not known and has no effect`},
 		"a key of meta":       {`{"file":"a.csv","head":true,"label_name":"x0"}`, `the key "label_name" is one of meta`, ""},
-		"no truth":            {`{"file":"a.csv","head":"maybe","meta":{}}`, "head and extend_sid are true or false", ""},
+		"no truth":            {`{"file":"a.csv","head":"maybe","meta":{}}`, "true or false is wanted", ""},
 		"no object":           {`[]`, "invalid request body", ""},
-		"another file":        {`{"file":"../a.csv","head":true,"meta":{}}`, `no file "../a.csv" in the upload folder`, ""},
+		"another file":        {`{"file":"../a.csv","head":true,"meta":{}}`, `there is no "../a.csv" in the folders that may be named here`, ""},
 	} {
 		t.Run(why, func(t *testing.T) {
 			u := newUploads(t)
