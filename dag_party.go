@@ -172,12 +172,60 @@ func TablesOf(specs []TaskSpec) []TableName {
 	return tables
 }
 
-// Reads is the table that a reader gives its output, by its parameters.
+// Components that a site serves by what their parameters say, whoever provides them.
+const (
+	ComponentReader      = "reader"
+	ComponentUpload      = "upload"
+	ComponentDownload    = "download"
+	ComponentTransformer = "dataframe_transformer"
+)
+
+// Reads is the table that a reader or a download gives its output, by its parameters.
 func (s TaskSpec) Reads() (TableName, bool) {
-	if s.Component != "reader" {
+	if s.Component != ComponentReader && s.Component != ComponentDownload {
 		return TableName{}, false
 	}
-	return TableName{asText(s.Parameters["namespace"]), asText(s.Parameters["name"])}, true
+	return s.named(), true
+}
+
+func (s TaskSpec) named() TableName {
+	return TableName{asText(s.Parameters["namespace"]), asText(s.Parameters["name"])}
+}
+
+// NamedOutput is the output of an upload or a transformer that its parameters may name; empty: the component has none.
+func (s TaskSpec) NamedOutput() string {
+	switch s.Component {
+	case ComponentUpload:
+		return "table"
+	case ComponentTransformer:
+		return "dataframe_output"
+	}
+	return ""
+}
+
+// Names is the table that an output becomes by the parameters of its task; false: it is one of its job only.
+func (s TaskSpec) Names(output string) (TableName, bool) {
+	if output == "" || output != s.NamedOutput() {
+		return TableName{}, false
+	}
+	t := s.named()
+	return t, t.Namespace != "" && t.Name != ""
+}
+
+// File is the file of its party's machine that an upload reads, and Folder the one that a download writes into, by their parameters.
+func (s TaskSpec) File() (path string, reads bool) {
+	return asText(s.Parameters["file"]), s.Component == ComponentUpload
+}
+
+// Folder is the folder of its party's machine that a download writes into; see File.
+func (s TaskSpec) Folder() (path string, writes bool) {
+	return asText(s.Parameters["path"]), s.Component == ComponentDownload
+}
+
+// OfOwnUsers reports whether a task is for jobs of its site's own users: it reads or writes files of a machine, or gives a table a
+// name that lasts.
+func (s TaskSpec) OfOwnUsers() bool {
+	return s.Component == ComponentUpload || s.Component == ComponentDownload || s.Component == ComponentTransformer && s.named() != (TableName{})
 }
 
 // asText is a parameter as a component reads it that wants text: of a number its digits, as JSON had them.

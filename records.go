@@ -225,6 +225,15 @@ type TableSource struct {
 	Index     int
 }
 
+// What the object of a table holds.
+//
+// Spec: fate-flow-api §1.5.
+const (
+	TypeDataframe = "dataframe"      // rows and the schema of their columns
+	TypeRaw       = "table"          // a file as it came, of which a dataframe can be made
+	TypeDirectory = "data_directory" // a folder of files, as a tar
+)
+
 // TableRecord is a data table: a name for an immutable object.
 //
 // Spec: fate-flow-api §1.5.
@@ -234,7 +243,7 @@ type TableRecord struct {
 	URI          string // where the rows are when they are not an object
 	Bytes        int64
 	Count        int64           // rows; negative: not known
-	DataType     string          // table, dataframe, data_directory
+	DataType     string          // TypeRaw, TypeDataframe, TypeDirectory
 	Meta         json.RawMessage // opaque to the node: stored and returned unchanged
 	Source       TableSource
 	Header       []string

@@ -13,6 +13,7 @@ import (
 	"openflow/dialect"
 	"openflow/runtime/driver"
 	"openflow/runtime/launch"
+	"openflow/site/folders"
 	"openflow/site/partner"
 	"openflow/site/peers"
 	"openflow/site/upkeep"
@@ -58,6 +59,8 @@ type Config struct {
 	Unconfined       bool        // containers may run where the runtime cannot limit what they reach of this machine
 	Components       string      // path of the built-in provider's program
 	ComponentsFolder string      // whose programs and archives of images are registered at the start; empty: none
+	UploadFolders    []string    // whose files users may name to be uploaded or bound, besides the home's own
+	DownloadFolders  []string    // into which users may have tables written, besides the home's own
 	Trusted          []string    // providers whose programs run although the runtime isolates nothing
 	Durability       string
 	Limits           partner.Limits
@@ -143,6 +146,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Pooling == (openflow.Pooling{}) {
 		c.Pooling = roster.DefaultPooling()
+	}
+	for _, f := range []folders.Folders{{Named: c.UploadFolders, Flag: uploadFlag}, {Named: c.DownloadFolders, Flag: downloadFlag}} {
+		if err := f.Check(); err != nil {
+			return c, err
+		}
 	}
 	for _, label := range c.Labels {
 		if err := openflow.CheckIdentifier("label", label); err != nil {

@@ -304,6 +304,7 @@ func (n *Node) serve(ctx context.Context) error {
 	}
 	containers := &base.Site{
 		Policy: n.policy.Policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
+		Files:  base.Files{Uploads: n.uploads(), Downloads: n.downloads()},
 		Intake: &reply.Intake{Calls: runCalls(), Each: maxMessage, All: allMessages}, Hindered: n.watch.Hindered,
 	}
 	containers.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
@@ -350,7 +351,7 @@ func (n *Node) usersLayers(s services) []server.Layer {
 	access := application.Access{Token: n.token, Same: trust.SameToken}
 	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
-		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Spare: n.home.Spare, Uploads: n.home.Path("uploads"), NewID: s.newID,
+		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Spare: n.home.Spare, Uploads: n.uploads(), Downloads: n.downloads(), NewID: s.newID,
 		Apps: &n.apps, Providers: n.registry, Vetting: n.vetter, Access: access, Traced: n.traces.Begin,
 		Columns: excerpt.New(n.objects).Check, Policy: n.sitePolicy, Log: n.config.Log,
 	}

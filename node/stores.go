@@ -107,8 +107,12 @@ func (n *Node) openStores(ctx context.Context) error {
 		}
 	}
 	n.apps.Rows, n.apps.Nonces = n.rows, n.messages
-	_, err := n.home.Folder("uploads")
-	return err
+	for _, dir := range []string{"uploads", "downloads"} {
+		if _, err := n.home.Folder(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (n *Node) openCatalogue(ctx context.Context) (err error) {

@@ -9,11 +9,15 @@ import (
 	"os/signal"
 	"syscall"
 
+	"openflow/components/download"
 	"openflow/components/evaluation"
 	"openflow/components/lr"
 	"openflow/components/noop"
 	"openflow/components/psi"
 	"openflow/components/reader"
+	"openflow/components/toy"
+	"openflow/components/transformer"
+	"openflow/components/upload"
 	"openflow/dialect/fateflow/launcher"
 	"openflow/sdk/component"
 )
@@ -32,5 +36,6 @@ func main() {
 	}
 	component.Program{Provider: provider, Version: version, Components: []component.Component{
 		reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component(),
+		upload.Component(), transformer.Component(), download.Component(), toy.Component(),
 	}}.Main()
 }

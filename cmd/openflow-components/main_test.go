@@ -97,7 +97,7 @@ func TestList(t *testing.T) {
 	require.NoError(t, err)
 	var list struct{ Buildin []string }
 	require.NoError(t, json.Unmarshal(out, &list))
-	require.Equal(t, []string{"reader", "psi", "coordinated_lr", "evaluation", "noop"}, list.Buildin)
+	require.Equal(t, []string{"reader", "psi", "coordinated_lr", "evaluation", "noop", "upload", "dataframe_transformer", "download", "toy_example"}, list.Buildin)
 	for _, name := range list.Buildin {
 		out, err := image(t, "127.0.0.1:1", nil, "desc", "--name", name).Output()
 		require.NoError(t, err)

@@ -85,10 +85,13 @@ type Rule struct {
 // Spec: fate-components §1.2.
 type ArtifactType string
 
-// The types that the kit reads and writes. Unresolved is an existing table that an output only points to.
+// The types that the kit reads and writes. Unresolved is an existing table that an output only points to. RawTable is a file as it
+// was uploaded, and Directory a folder of files.
 const (
 	Dataframe  ArtifactType = "dataframe"
 	Unresolved ArtifactType = "data_unresolved"
+	RawTable   ArtifactType = "table"
+	Directory  ArtifactType = "data_directory"
 	JSONModel  ArtifactType = "json_model"
 )
 

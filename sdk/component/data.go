@@ -29,6 +29,7 @@ type Table struct {
 	Rows            int // as the catalogue says; 0 when it does not
 	Type            string
 	Source          wire.TableSource // which output of which task it was; the zero value: no task has made it
+	Meta            json.RawMessage  // as the node keeps it: of a raw table, what was said of its columns
 
 	task *Task
 	path string
@@ -87,12 +88,10 @@ func (t *Task) Tables(ctx context.Context, key string) ([]Table, error) {
 
 // Open begins to read the table; see Task.Table.
 func (b Table) Open(ctx context.Context) (*tables.Reader, error) {
-	from := request{method: http.MethodGet, path: b.path, header: http.Header{"Accept": {contentArrow}}}
-	if b.path == "" {
-		from.path = "/openflow/v1/container/data/table"
-		from.query = url.Values{"namespace": {b.Namespace}, "name": {b.Name}}
+	if err := b.is(Dataframe); err != nil {
+		return nil, err
 	}
-	body := &resumed{ctx: ctx, client: b.task.node, from: from}
+	body := &resumed{ctx: ctx, client: b.task.node, from: b.request(contentArrow)}
 	r, err := tables.NewReader(body)
 	if err == nil {
 		if err = r.SetSite(b.task.site()); err == nil {
@@ -129,6 +128,7 @@ func (t *Task) track(ctx context.Context, query url.Values) ([]Table, error) {
 		DataType  string `json:"data_type"`
 
 		Source wire.TableSource `json:"source"`
+		Meta   json.RawMessage  `json:"meta"`
 	}
 	r := request{method: http.MethodGet, path: "/v2/worker/data/tracking/query", query: query}
 	if err := t.node.call(ctx, r, &records); err != nil {
@@ -136,12 +136,26 @@ func (t *Task) track(ctx context.Context, query url.Values) ([]Table, error) {
 	}
 	list := make([]Table, len(records))
 	for i, r := range records {
-		list[i] = Table{Namespace: r.Namespace, Name: r.Name, Type: r.DataType, Source: r.Source, path: r.Path}
+		list[i] = Table{Namespace: r.Namespace, Name: r.Name, Type: r.DataType, Source: r.Source, path: r.Path, Meta: r.Meta}
 		if r.Count != nil {
 			list[i].Rows = *r.Count
 		}
 	}
 	return list, nil
+}
+
+// Named finds the table of that name, which the parameters of the run must name. CodeNotFound when there is none.
+func (t *Task) Named(ctx context.Context, namespace, name string) (Table, error) {
+	found, err := t.track(ctx, url.Values{"namespace": {namespace}, "name": {name}})
+	if err == nil && len(found) == 0 {
+		err = openflow.Errorf(openflow.CodeNotFound, "it does not exist")
+	}
+	if err != nil {
+		return Table{}, openflow.Errorf(openflow.CodeOf(err), "table %s/%s: %w", namespace, name, err).
+			WithPublic("its node does not give it the table to pass on")
+	}
+	found[0].task = t
+	return found[0], nil
 }
 
 // PassTable makes an existing table the output key, without copying it. CodeNotFound when the table does not exist.
@@ -152,13 +166,8 @@ func (t *Task) PassTable(ctx context.Context, key, namespace, name string) error
 	if err != nil {
 		return err
 	}
-	found, err := t.track(ctx, url.Values{"namespace": {namespace}, "name": {name}})
-	if err == nil && len(found) == 0 {
-		err = openflow.Errorf(openflow.CodeNotFound, "it does not exist")
-	}
-	if err != nil {
-		return openflow.Errorf(openflow.CodeOf(err), "table %s/%s: %w", namespace, name, err).
-			WithPublic("its node does not give it the table to pass on")
+	if _, err := t.Named(ctx, namespace, name); err != nil {
+		return err
 	}
 	return t.saveTracking(ctx, tracking{
 		OutputKey: key, Namespace: namespace, Name: name, DataType: Unresolved,

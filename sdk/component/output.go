@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 
 	"openflow"
@@ -71,20 +70,7 @@ func (w *TableWriter) Close(ctx context.Context) (err error) {
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "output %q of %s: %w", w.key, t.Key(), err)
 	}
-	var object struct {
-		URI string `json:"uri"`
-	}
-	put := request{method: http.MethodPut, path: "/openflow/v1/container/data/object", body: w.spool.open, contentType: contentArrow}
-	if err := t.node.call(ctx, put, &object); err != nil {
-		return openflow.Errorf(openflow.CodeOf(err), "output %q of %s cannot be uploaded: %w", w.key, t.Key(), err).
-			WithPublic("its node did not take output %q", w.key)
-	}
-	o := w.Overview()
-	return t.saveTracking(ctx, tracking{
-		URI: object.URI, OutputKey: w.key, Namespace: string(t.config.TaskID), Name: t.outputName(w.key, w.index),
-		DataType: Dataframe, Meta: meta, Overview: overview{Count: &o.Rows, Samples: o.Samples},
-		Source: t.source(w.key, w.index), Index: w.index,
-	})
+	return t.putOutput(ctx, w.key, w.index, Object{Type: Dataframe, Meta: meta, Overview: w.Overview(), Open: w.spool.open})
 }
 
 // Abort gives the output up; nothing of it is kept.

@@ -116,7 +116,9 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 			return RoleTypeError
 		case openflow.AboutGrant:
 			return PermissionOperate
-		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite,
+		case openflow.AboutFile:
+			return NoFoundFile
+		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutSite,
 			openflow.AboutApp, openflow.AboutTime:
 		}
 		return InvalidParameter

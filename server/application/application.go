@@ -16,6 +16,7 @@ import (
 	"openflow"
 	"openflow/server/reply"
 	"openflow/site/apps"
+	"openflow/site/folders"
 	"openflow/site/registry"
 	"openflow/site/vetting"
 	"openflow/store/catalogue"
@@ -86,12 +87,13 @@ type Site struct {
 	Providers *registry.Registry
 	Vetting   *vetting.Vetter // of what they bring
 	// Columns tells why columns of a table cannot be granted; nil: nobody does.
-	Columns func(ctx context.Context, rec openflow.TableRecord, columns []string) error
-	Space   func() error // nil while there is room for new data and jobs
-	Spare   func() error // makes a little room on a full disk, for what ends or deletes something; nil: it cannot
-	Uploads string       // folder that server-side upload paths are taken from
-	NewID   func() openflow.JobID
-	Access  Access
+	Columns   func(ctx context.Context, rec openflow.TableRecord, columns []string) error
+	Space     func() error    // nil while there is room for new data and jobs
+	Spare     func() error    // makes a little room on a full disk, for what ends or deletes something; nil: it cannot
+	Uploads   folders.Folders // whose files users may name to be uploaded, and whose folders to be tables
+	Downloads folders.Folders // into which tables are written for users
+	NewID     func() openflow.JobID
+	Access    Access
 	// Traced wraps the handlers of what changes a job, with which a trace begins; nil: nothing does.
 	Traced func(http.Handler) http.Handler
 	Log    *slog.Logger

@@ -53,6 +53,7 @@ type Site struct {
 	Credentials Credentials
 	Pool        *Pool           // nil: the listener serves containers only
 	Policy      openflow.Policy // of this site
+	Files       Files           // of this machine
 	Space       func() error    // nil, or what it answers: there is room for new data
 	// Hindered is told how it went each time that a run stores something or sends a message; nil: nobody is.
 	Hindered func(session openflow.SessionID, what openflow.Passage, err error)

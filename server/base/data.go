@@ -254,13 +254,31 @@ func (s *Site) Save(ctx context.Context, t openflow.TaskRecord, out openflow.Out
 	if err != nil {
 		return openflow.About(openflow.AboutTable, err)
 	}
-	out.Table = outputTable(t.Key, out.OutputKey, out.Index)
-	rows.Name, rows.Object, rows.Bytes, rows.DataType, rows.Intermediate = out.Table, info.Digest, info.Bytes, out.DataType, true
+	lasting, err := s.lasting(ctx, t, &out)
+	if err != nil {
+		return err
+	}
+	rows.Name, rows.Object, rows.Bytes, rows.DataType, rows.Intermediate = out.Table, info.Digest, info.Bytes, out.DataType, !lasting
 	rows.Source = openflow.TableSource{
 		TaskID: t.Key.TaskID(), RunID: t.Key.RunID(), TaskName: t.Key.Task, Component: t.Component,
 		OutputKey: out.OutputKey, Index: out.Index,
 	}
 	return s.Store.SaveOutput(ctx, out, &rows)
+}
+
+// lasting names the table of an output: as the parameters of the run do, by which it stays when the job is forgotten, or after the
+// run. Only this site's own users give tables names that last.
+func (s *Site) lasting(ctx context.Context, t openflow.TaskRecord, out *openflow.OutputRecord) (bool, error) {
+	name, named := t.Spec.Names(out.OutputKey)
+	if !named {
+		out.Table = outputTable(t.Key, out.OutputKey, out.Index)
+		return false, nil
+	}
+	out.Table = name
+	if err := name.Check(); err != nil {
+		return false, err
+	}
+	return true, s.ofOwnUsers(ctx, t)
 }
 
 // outputTable names the table of an output. It is a function of the run, so registering twice makes one table; the name

@@ -18,6 +18,8 @@ type Site struct {
 	// Labels tells of a table here: the name of its label column, empty for none, and whether it has a column of some other
 	// name. known is false for a table that the site does not know.
 	Labels func(t openflow.TableName) (label string, has func(column string) bool, known bool)
+	// Type tells what a table here holds, such as a dataframe; nil: nobody does.
+	Type func(t openflow.TableName) (dataType string, known bool)
 }
 
 // Unresolved is why no provider of the site runs a task: the mistake, at a member of the task.
@@ -351,6 +353,7 @@ func (v *view) inputs(s openflow.TaskSpec, c Component) {
 		for _, ch := range in.Channels {
 			v.channel(s, path, in.Kind, a, ch)
 			v.label(s, c, path, a, in.Kind, ch)
+			v.fits(s, path, in.Kind, a, ch)
 		}
 	}
 	for _, kind := range []openflow.InputKind{openflow.InputData, openflow.InputModel} {

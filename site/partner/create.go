@@ -161,6 +161,9 @@ func (s *Service) prepare(
 	if err := s.exposes(specs); err != nil {
 		return job, nil, reads, err
 	}
+	if err := s.ofOwnUsers(word, specs); err != nil {
+		return job, nil, reads, err
+	}
 	if err := s.room(); err != nil {
 		return job, nil, reads, err
 	}

@@ -435,6 +435,9 @@ func (g *Registry) Check(
 			label = schema.Label.Name
 		}
 		return label, func(column string) bool { return slices.Contains(schema.Names(), column) }, true
+	}, Type: func(n openflow.TableName) (string, bool) {
+		rec, ok := known[n]
+		return rec.DataType, ok && rec.DataType != ""
 	}}
 	mistakes, warnings := site.Check(d, parties)
 	return mistakes, warnings, nil

@@ -53,6 +53,8 @@ type Listen struct {
 type Access struct {
 	Peers    []string `flag:"peer" help:"a partner to register, ID=URL,KEY, or ID=URL,KEY,plain for one without TLS; changes no record of one that is or was registered; may be repeated"`
 	GrantAll bool     `flag:"grant-all" help:"peers may initiate and schedule jobs, and use every table and component; for trials"`
+	Uploads  []string `flag:"upload-folder" help:"a folder of this machine whose files users may name, besides uploads in the home folder; may be repeated"`
+	Down     []string `flag:"download-folder" help:"a folder of this machine into which users may have tables written, besides downloads in the home folder; may be repeated"`
 	Policy   string   `flag:"policy" default:"policy.yaml in the home folder, if there is one" help:"file that says what the owner of this site's data allows, see openflow policy"`
 	// Its variable is another one, because OPENFLOW_TOKEN holds the token itself, for clients on the same machine.
 	Token bool `flag:"token" env:"REQUIRE_TOKEN" help:"the application layer needs the token that the home folder, or --secrets, holds"`

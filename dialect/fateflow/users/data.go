@@ -2,6 +2,7 @@ package users
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -26,8 +27,17 @@ func (a *api) queryTable(r *http.Request) (any, error) {
 		return nil, err
 	}
 	info := wire.EncodeTable(rec, application.TableAddress(rec.Name))
-	if r.URL.Query().Get("display") != "" {
-		info.Display = orEmptyList(rec.Samples)
+	if rec.DataType == openflow.TypeDirectory {
+		info.Engine, info.Path = "path", rec.URI // what it was made of
+	}
+	if text := r.URL.Query().Get("display"); text != "" {
+		show, err := boolean(text)
+		if err != nil {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "display: %.60q is not a boolean", text).WithHint("write true or false")
+		}
+		if show {
+			info.Display = orEmptyList(rec.Samples)
+		}
 	}
 	return info, nil
 }
@@ -54,6 +64,9 @@ func (a *api) deleteTable(r *http.Request) (any, error) {
 // Spec: fate-flow-api §1.4 #27.
 func (a *api) downloadTable(w http.ResponseWriter, r *http.Request) {
 	rec, err := a.NamedTable(r)
+	if err == nil {
+		err = asText(rec)
+	}
 	if err != nil {
 		a.write.Refuse(w, r, err)
 		return
@@ -92,6 +105,9 @@ func (a *api) outputsOf(r *http.Request) (openflow.TaskRecord, []packed, error) 
 		if err != nil {
 			return t, nil, openflow.About(openflow.AboutTable, err)
 		}
+		if err := asText(rec); err != nil {
+			return t, nil, err
+		}
 		list = append(list, packed{fmt.Sprintf("%s/%d", o.OutputKey, o.Index), rec})
 	}
 	if len(list) == 0 {
@@ -127,18 +143,13 @@ func (a *api) pack(w http.ResponseWriter, r *http.Request, filename string, list
 }
 
 func (a *api) packTable(r *http.Request, out *tar.Writer, p packed) error {
-	body, _, err := a.Objects.Get(r.Context(), p.rec.Object, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = body.Close() }() // reading only
 	f, err := os.CreateTemp("", "openflow-table-*")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }() // a leftover in the temporary folder harms nobody
 	defer func() { _ = f.Close() }()           // it is removed anyway
-	schema, err := tables.ToCSV(r.Context(), f, body)
+	header, err := a.text(r, f, p.rec)
 	if err != nil {
 		return err
 	}
@@ -155,13 +166,53 @@ func (a *api) packTable(r *http.Request, out *tar.Writer, p packed) error {
 	if _, err := io.Copy(out, f); err != nil {
 		return err
 	}
-	meta, err := json.MarshalIndent(map[string][]string{"header": schema.Names()}, "", "    ")
+	meta := &bytes.Buffer{}
+	if err := writeMeta(meta, header); err != nil {
+		return err
+	}
+	if err := out.WriteHeader(&tar.Header{Name: p.name + ".meta", Mode: 0o600, Size: int64(meta.Len()), ModTime: p.rec.UpdateTime}); err != nil {
+		return err
+	}
+	_, err = meta.WriteTo(out)
+	return err
+}
+
+// text writes a table as CSV and returns the names of its columns.
+//
+// Spec: fate-components §1.7.
+func (a *api) text(r *http.Request, w io.Writer, rec openflow.TableRecord) ([]string, error) {
+	if err := asText(rec); err != nil {
+		return nil, err
+	}
+	body, _, err := a.Objects.Get(r.Context(), rec.Object, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := out.WriteHeader(&tar.Header{Name: p.name + ".meta", Mode: 0o600, Size: int64(len(meta)), ModTime: p.rec.UpdateTime}); err != nil {
-		return err
+	defer func() { _ = body.Close() }() // reading only
+	if rec.DataType == openflow.TypeRaw {
+		meta, err := tables.ParseRawMeta(rec.DataType, rec.Meta)
+		if err != nil {
+			return nil, err
+		}
+		return tables.RawText(w, body, meta)
 	}
-	_, err = out.Write(meta)
+	schema, err := tables.ToCSV(r.Context(), w, body)
+	return schema.Names(), err
+}
+
+// asText refuses a table that has no rows which could be written as text.
+func asText(rec openflow.TableRecord) error {
+	if rec.DataType != openflow.TypeDirectory {
+		return nil
+	}
+	return openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeInvalid, "table %s is a folder of files, which cannot be written as CSV", rec.Name))
+}
+
+// writeMeta writes the .meta of a CSV file.
+func writeMeta(w io.Writer, header []string) error {
+	b, err := json.MarshalIndent(map[string][]string{"header": header}, "", "    ")
+	if err == nil {
+		_, err = w.Write(b)
+	}
 	return err
 }

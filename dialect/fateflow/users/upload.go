@@ -8,9 +8,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,19 +24,39 @@ import (
 type upload struct {
 	Name  openflow.TableName
 	Meta  tables.Meta
+	Said  json.RawMessage // meta as an object, as it was sent
 	Notes []string
+	args  openflow.Parameters // of the task
 }
 
 // uploadSettings are the arguments beside the file.
 //
 // Spec: fate-flow-api §1.4 #23.
 type uploadSettings struct {
-	File      string          `json:"file"`
-	Head      *flag           `json:"head"`
-	Meta      json.RawMessage `json:"meta"`
-	ExtendSID *flag           `json:"extend_sid"`
-	Namespace wire.Text       `json:"namespace"`
-	Name      wire.Text       `json:"name"`
+	File       string          `json:"file"`
+	Head       *flag           `json:"head"`
+	Partitions *whole          `json:"partitions"`
+	Meta       json.RawMessage `json:"meta"`
+	ExtendSID  *flag           `json:"extend_sid"`
+	Namespace  wire.Text       `json:"namespace"`
+	Name       wire.Text       `json:"name"`
+}
+
+// whole is a number of partitions, which has no effect here: as JSON writes it, or as a text.
+type whole int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *whole) UnmarshalJSON(data []byte) error {
+	text := strings.Trim(string(data), `"`)
+	if text == "null" {
+		return nil
+	}
+	number, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return errors.New("partitions is a whole number")
+	}
+	*n = whole(number)
+	return nil
 }
 
 // flag is true or false, as JSON, Python or a form writes it.
@@ -74,11 +93,22 @@ func (s uploadSettings) upload(fallback openflow.TableName) (upload, error) {
 	if u.Meta, err = tables.ParseMeta(meta); err != nil {
 		return u, err
 	}
+	u.Said = meta
 	if s.Head != nil {
 		u.Meta.Head, u.Meta.HeadGuessed = bool(*s.Head), false
 	}
 	if s.ExtendSID != nil {
 		u.Meta.ExtendSID = bool(*s.ExtendSID)
+	}
+	var said any
+	if err := json.Unmarshal(meta, &said); err != nil {
+		return u, openflow.Errorf(openflow.CodeInternal, "meta: %w", err) // ParseMeta has read it
+	}
+	u.args = openflow.Parameters{
+		"file": s.File, "head": u.Meta.Head, "meta": said, "extend_sid": u.Meta.ExtendSID, "namespace": u.Name.Namespace, "name": u.Name.Name,
+	}
+	if s.Partitions != nil {
+		u.args["partitions"] = int(*s.Partitions)
 	}
 	return u, u.Meta.Validate()
 }
@@ -98,6 +128,12 @@ func formSettings(fields map[string]string) (uploadSettings, error) {
 		f := flag(b)
 		*into = &f
 	}
+	if text := fields["partitions"]; text != "" {
+		s.Partitions = new(whole)
+		if err := s.Partitions.UnmarshalJSON([]byte(text)); err != nil {
+			return s, openflow.Errorf(openflow.CodeInvalid, "partitions: %.60q is not a whole number", text)
+		}
+	}
 	if len(s.Meta) > 0 && !json.Valid(s.Meta) {
 		return s, openflow.Errorf(openflow.CodeInvalid, "meta: not valid JSON")
 	}
@@ -111,10 +147,11 @@ func boolean(s string) (bool, error) {
 	case "false", "f", "0", "no", "n", "off":
 		return false, nil
 	}
-	return false, errors.New("head and extend_sid are true or false")
+	return false, errors.New("true or false is wanted")
 }
 
-// uploadPath takes a file of the upload folder of this node. Paths stay inside it (part 7 #14).
+// uploadPath takes a file that lies at this node, in a folder that users may name (part 7 #14). With a namespace and a name it
+// becomes a dataframe; without, a raw table, which the transformer makes one of.
 //
 // Spec: fate-flow-api §1.4 #23.
 func (a *api) uploadPath(r *http.Request) (any, error) {
@@ -126,27 +163,24 @@ func (a *api) uploadPath(r *http.Request) (any, error) {
 	if err := wire.Decode(body, &s); err != nil {
 		return nil, err
 	}
+	if s.File == "" {
+		return nil, &openflow.Error{
+			Code: openflow.CodeInvalid, Message: "invalid request: missing file", Err: wire.MissingFields{"file"},
+			Hint: "name a file at the node, or send one with: openflow data upload",
+		}
+	}
 	notes, err := idleKeys(body)
 	if err != nil {
 		return nil, err
 	}
-	folder, err := os.OpenRoot(a.Uploads)
+	f, err := a.Uploads.Open(s.File)
 	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInternal, "the upload folder cannot be opened: %w", err)
-	}
-	defer func() { _ = folder.Close() }() // reading only
-	name := s.File
-	if filepath.IsAbs(name) {
-		if name, err = filepath.Rel(a.Uploads, name); err != nil {
-			name = s.File
-		}
-	}
-	f, err := folder.Open(name)
-	if err != nil {
-		return nil, openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeNotFound, "no file %q in the upload folder", s.File).
-			WithHint("put it into %s, or send it with: openflow data upload", a.Uploads))
+		return nil, err
 	}
 	defer func() { _ = f.Close() }() // reading only
+	if s.Namespace == "" || s.Name == "" {
+		return a.takeRaw(r, s, f, notes)
+	}
 	return a.take(r, s, f, notes...)
 }
 
@@ -176,7 +210,7 @@ func (a *api) take(r *http.Request, s uploadSettings, rows io.Reader, notes ...s
 	if _, again := rows.(io.ReadSeeker); u.Meta.Rereads() && !again {
 		kept, err := spool(rows, maxSpooled)
 		if err != nil {
-			return nil, openflow.About(openflow.AboutFile, err)
+			return nil, err
 		}
 		defer kept.discard()
 		rows = kept
@@ -193,12 +227,25 @@ func (a *api) take(r *http.Request, s uploadSettings, rows io.Reader, notes ...s
 	if err := a.saveTable(r.Context(), u.Name, summary, ref); err != nil {
 		return nil, err
 	}
-	if err := a.recordUpload(r, id, u.Name, started, summary.Reading.Notes); err != nil {
+	err = a.recordLocal(r, localJob{ID: id, Started: started, Notes: summary.Reading.Notes}, u.task(summary.Rows), transformerTask(u.Name, true))
+	if err != nil {
 		return nil, err
 	}
-	return envelope.Answer{JobID: id, Data: wire.Uploaded{
-		Namespace: u.Name.Namespace, Name: u.Name.Name, Count: int64(summary.Rows), Columns: summary.Schema.Names(), Read: reading(summary),
-	}}, nil
+	return envelope.Answer{JobID: id, Data: uploaded(u.Name, summary)}, nil
+}
+
+func uploaded(name openflow.TableName, summary tables.Summary) wire.Uploaded {
+	return wire.Uploaded{
+		Namespace: name.Namespace, Name: name.Name, Count: int64(summary.Rows), Columns: summary.Schema.Names(), Read: reading(summary),
+	}
+}
+
+// task is the upload as a task of its job, with the metric that tells of its rows.
+//
+// Spec: fate-components §3.1.
+func (u upload) task(rows int) localTask {
+	told := map[string]any{"namespace": u.Name.Namespace, "name": u.Name.Name, "count": rows}
+	return localTask{Name: "upload_0", Component: "upload", Parameters: u.args, Metric: told}
 }
 
 func (a *api) saveTable(ctx context.Context, name openflow.TableName, summary tables.Summary, ref stored) error {
@@ -211,7 +258,7 @@ func (a *api) saveTable(ctx context.Context, name openflow.TableName, summary ta
 		return openflow.Errorf(openflow.CodeInternal, "samples of %s: %w", name, err)
 	}
 	return openflow.About(openflow.AboutTable, a.Catalogue.SaveTable(ctx, openflow.TableRecord{
-		Name: name, Object: ref.Digest, Bytes: ref.Bytes, Count: int64(summary.Rows), DataType: "dataframe", Meta: meta,
+		Name: name, Object: ref.Digest, Bytes: ref.Bytes, Count: int64(summary.Rows), DataType: openflow.TypeDataframe, Meta: meta,
 		Header: summary.Schema.Names(), Samples: samples,
 	}))
 }
@@ -256,27 +303,4 @@ func (a *api) store(ctx context.Context, rows io.Reader, meta tables.Meta) (tabl
 		return o.summary, stored{}, o.err
 	}
 	return o.summary, stored{ref.Digest, ref.Bytes}, err
-}
-
-// recordUpload writes the row that the client polls with role=local, party_id=0 (fate-flow-api §1.4).
-func (a *api) recordUpload(r *http.Request, id openflow.JobID, name openflow.TableName, started time.Time, notes []string) error {
-	local := openflow.Party{Role: openflow.RoleLocal, ID: "0"}
-	self := a.About().Party
-	dag := &openflow.DAG{
-		SchemaVersion: "2.2.0", Parties: []openflow.Party{local}, Stage: openflow.StageDefault,
-		Tasks: []openflow.Task{{Name: "upload_0", Component: "upload", Parameters: openflow.Parameters{"namespace": name.Namespace, "name": name.Name}}},
-	}
-	spec := dag.ForParty(local)[0]
-	now := time.Now()
-	job := openflow.JobRecord{
-		ID: id, Party: local, Scheduler: self, Initiator: self, Status: openflow.JobSuccess, Progress: 100, DAG: dag,
-		ModelID: string(id), ModelVersion: "0", UserName: r.Header.Get(wire.UserHeader), StartTime: started, EndTime: now,
-		Warnings: notes,
-	}
-	task := openflow.TaskRecord{
-		Key: openflow.TaskKey{Scheduler: self, Job: id, Task: "upload_0", Party: local}, SyncType: openflow.Callback,
-		Component: "upload", Provider: "openflow", Status: openflow.TaskSuccess, PartyStatus: openflow.TaskSuccess, Spec: spec,
-		StartTime: started, EndTime: now,
-	}
-	return openflow.About(openflow.AboutJob, a.Catalogue.CreateJob(r.Context(), job, []openflow.TaskRecord{task}))
 }

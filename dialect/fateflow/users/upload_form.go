@@ -85,7 +85,7 @@ func (a *api) uploadFile(r *http.Request) (any, error) {
 	}
 	kept, err := spool(file, maxSpooled)
 	if err != nil {
-		return nil, openflow.About(openflow.AboutFile, err)
+		return nil, err
 	}
 	defer kept.discard()
 	if err := form.rest(); err != nil {

@@ -25,6 +25,7 @@ import (
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/application"
+	"openflow/site/folders"
 	"openflow/store/catalogue"
 	"openflow/store/objects/folder"
 )
@@ -35,6 +36,7 @@ type uploads struct {
 	url  string
 	rows *catalogue.Catalogue
 	dir  string // the upload folder
+	out  string // the download folder
 }
 
 func newUploads(t *testing.T) *uploads {
@@ -44,10 +46,10 @@ func newUploads(t *testing.T) *uploads {
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	store, err := folder.Open(t.TempDir())
 	require.NoError(t, err)
-	u := &uploads{t: t, rows: rows, dir: t.TempDir()}
+	u := &uploads{t: t, rows: rows, dir: t.TempDir(), out: t.TempDir()}
 	var jobs atomic.Int64
 	api := &application.Site{
-		Space: func() error { return nil }, Catalogue: rows, Objects: store, Log: slog.New(slog.DiscardHandler), Uploads: u.dir,
+		Space: func() error { return nil }, Catalogue: rows, Objects: store, Log: slog.New(slog.DiscardHandler), Uploads: folders.Folders{Home: u.dir, Flag: "--upload-folder"}, Downloads: folders.Folders{Home: u.out, Flag: "--download-folder"},
 		NewID: func() openflow.JobID { return openflow.JobID(fmt.Sprintf("202601021504050%05d", jobs.Add(1)-1)) },
 		About: func() application.About { return application.About{Party: "9999"} },
 	}
@@ -280,9 +282,9 @@ func TestBodiesOfAnUploadByPath(t *testing.T) {
 		"truths of all kinds": {`{"file":"a.csv","head":1,"extend_sid":"False","partitions":"4","meta":{}}`, "", "the first column"},
 		"an unknown key":      {`{"file":"a.csv","head":true,"schema_version":"9.9","meta":{}}`, "", `the key "schema_version" is not known and has no effect`},
 		"a key of meta":       {`{"file":"a.csv","head":true,"label_name":"x0"}`, `the key "label_name" is one of meta`, ""},
-		"no truth":            {`{"file":"a.csv","head":"maybe","meta":{}}`, "head and extend_sid are true or false", ""},
+		"no truth":            {`{"file":"a.csv","head":"maybe","meta":{}}`, "true or false is wanted", ""},
 		"no object":           {`[]`, "invalid request body", ""},
-		"another file":        {`{"file":"../a.csv","head":true,"meta":{}}`, `no file "../a.csv" in the upload folder`, ""},
+		"another file":        {`{"file":"../a.csv","head":true,"meta":{}}`, `there is no "../a.csv" in the folders that may be named here`, ""},
 	} {
 		t.Run(why, func(t *testing.T) {
 			u := newUploads(t)

@@ -71,9 +71,12 @@ func (a *api) routes(r chi.Router) {
 
 	post("/data/component/upload", a.uploadPath)
 	post("/data/component/upload/file", a.uploadFile)
+	post("/data/component/dataframe/transformer", a.transformTable)
+	post("/data/component/download", a.downloadInto)
 	r.Get("/data/download", a.downloadTable)
 	get("/table/query", a.queryTable)
 	post("/table/delete", a.deleteTable)
+	post("/table/bind/path", a.bindPath)
 
 	post("/provider/register", a.registerProvider)
 	get("/provider/query", a.queryProviders)

@@ -3,6 +3,7 @@
 package containers
 
 import (
+	"io"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -34,6 +35,8 @@ func Mount(s *base.Site) dialect.Mount {
 		r.Post("/scores/spend", a.write.JSON(a.spendScores))
 		r.Get("/data/table", a.table)
 		r.Put("/data/object", a.write.JSON(a.putObject))
+		r.Get("/data/file", a.file)
+		r.Put("/data/file", a.write.JSON(a.putFile))
 	})
 	return dialect.Mount{Prefix: Prefix, Router: r}
 }
@@ -75,6 +78,26 @@ func (a *api) putObject(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return objectStored{URI: uri, Bytes: bytes}, nil
+}
+
+// file streams the file that the parameters of an upload name.
+func (a *api) file(w http.ResponseWriter, r *http.Request) {
+	f, err := a.ReadFile(r.Context(), base.Run(r))
+	if err != nil {
+		a.write.Refuse(w, r, err)
+		return
+	}
+	defer func() { _ = f.Close() }() // reading only
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if _, err := io.Copy(w, f); err != nil {
+		a.Log.DebugContext(r.Context(), "file not sent whole", "err", err)
+		panic(http.ErrAbortHandler) // so that the reader sees a broken body and not a short one
+	}
+}
+
+// putFile writes a file into the folder that the parameters of a download name.
+func (a *api) putFile(r *http.Request) (any, error) {
+	return nil, a.WriteFile(r.Context(), base.Run(r), r.URL.Query().Get("name"), r.Body)
 }
 
 // scoreSpend is what a container is about to tell a partner; ours.

@@ -1,0 +1,90 @@
+package tables
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+
+	"openflow"
+	"openflow/sdk/tables/plaintext"
+)
+
+// RawMeta renders what is kept with a raw table: the meta object of its upload without nulls, the two switches beside it, and,
+// where the file's first line names the columns, those names in one text, the sample id first.
+//
+// Spec: fate-components §3.1.
+func RawMeta(said json.RawMessage, m Meta, s Summary) (json.RawMessage, error) {
+	members := map[string]json.RawMessage{}
+	if err := json.Unmarshal(said, &members); err != nil {
+		return nil, metaError(err)
+	}
+	for name, value := range members {
+		if string(value) == "null" {
+			delete(members, name)
+		}
+	}
+	set := func(name string, value any) {
+		b, err := json.Marshal(value)
+		if err == nil { // texts and switches always encode
+			members[name] = b
+		}
+	}
+	set("head", m.Head)
+	set("extend_sid", m.ExtendSID)
+	if m.Head && !m.Rereads() {
+		set("header", strings.Join(s.Schema.Names(), ","))
+	}
+	return json.Marshal(members)
+}
+
+// ParseRawMeta reads what RawMeta has written, of a table of that type. Errors: CodeInvalid (it is no raw table, or nothing tells
+// what its columns are).
+func ParseRawMeta(dataType string, data []byte) (Meta, error) {
+	switch dataType {
+	case openflow.TypeRaw:
+		return ParseMeta(data)
+	case openflow.TypeDirectory:
+		return Meta{}, openflow.Errorf(openflow.CodeInvalid, "it is a folder of files, of which no dataframe can be made").
+			WithHint("upload a file of rows")
+	}
+	return Meta{}, openflow.Errorf(openflow.CodeInvalid, "it is a dataframe already").
+		WithHint("only what was uploaded without a namespace and a name has to be transformed")
+}
+
+// RawText writes the file of a raw table to w as UTF-8 text, with the names of its columns in the first line whether or not it
+// had them there. It returns those names. Errors: CodeInvalid.
+//
+// Spec: fate-components §1.7.
+func RawText(w io.Writer, r io.Reader, m Meta) (header []string, err error) {
+	text, err := plaintext.Open(r, m.Encoding)
+	if err != nil {
+		return nil, err
+	}
+	in, out := bufio.NewReader(text), bufio.NewWriter(w)
+	switch {
+	case m.Head:
+		line, err := in.ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		header = splitNames(strings.TrimRight(line, "\r\n"), m.Delimiter)
+		if _, err := out.WriteString(line); err != nil {
+			return nil, err
+		}
+	case len(m.Header) > 0:
+		header = m.Header
+		delimiter := m.Delimiter
+		if delimiter == "" {
+			delimiter = ","
+		}
+		if _, err := out.WriteString(strings.Join(header, delimiter) + "\n"); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		return nil, err
+	}
+	return header, out.Flush()
+}
