@@ -25,6 +25,11 @@ func readmeCommands(t *testing.T) []string {
 	_, section, found := strings.Cut(string(text), "## A node of your own\n")
 	require.True(t, found)
 	section, _, _ = strings.Cut(section, "\n## ")
+	return commandsOf(section)
+}
+
+// commandsOf are the lines of a text's blocks of commands.
+func commandsOf(section string) []string {
 	var commands []string
 	for i, block := range strings.Split(section, "```\n") {
 		if i%2 == 0 {
@@ -71,6 +76,12 @@ func (r *reader) do(line string) string {
 // start runs one that goes on, until it says that it is ready.
 func (r *reader) start(line string, more ...string) {
 	r.t.Helper()
+	r.startUntil("\nready\n", line, more...)
+}
+
+// startUntil runs one that goes on, until it says these words.
+func (r *reader) startUntil(words, line string, more ...string) {
+	r.t.Helper()
 	cmd := r.command(line, more...)
 	said := &output{}
 	cmd.Stdout, cmd.Stderr = said, said
@@ -96,7 +107,7 @@ func (r *reader) start(line string, more ...string) {
 			r.t.Fatalf("%s: it ended: %v: %s", line, err, said)
 		default:
 		}
-		return strings.Contains(said.String(), "\nready\n"), said.String()
+		return strings.Contains(said.String(), words), said.String()
 	})
 }
 
