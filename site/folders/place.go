@@ -7,7 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
+	"syscall"
 
 	"openflow"
 )
@@ -40,7 +40,7 @@ func (f Folders) Place(name string) (*Place, error) {
 
 // placed tells why there is no folder of that name to write into.
 func (f Folders) placed(name string, err error) error {
-	if err == nil || errors.Is(err, fs.ErrExist) || strings.Contains(err.Error(), "not a directory") {
+	if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR) {
 		return openflow.Errorf(openflow.CodeInvalid, "%q is no folder", openflow.Cut(name, maxShown))
 	}
 	return f.refused(name, err)

@@ -48,6 +48,7 @@ var readers = map[string]string{
 	"components/evaluation":  "parameters of its own run",
 	"components/lr":          "parameters and models of its own run, and messages within the limits of the kit",
 	"components/noop":        "parameters of its own run",
+	"components/upload":      "parameters of its own run",
 	"components/psi":         "messages within the limits of the kit",
 }
 

@@ -97,7 +97,7 @@ func (n *Node) storeObject(k openflow.TaskKey, producer openflow.TaskName, o Obj
 func (n *Node) AddObject(namespace, name string, o Object) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.tables[namespace+"/"+name] = table{namespace: namespace, name: name, content: []byte(o.Content), dataType: string(o.Type), meta: json.RawMessage(o.Meta)}
+	n.tables[namespace+"/"+name] = table{namespace: namespace, name: name, content: []byte(o.Content), dataType: string(o.Type), meta: json.RawMessage(orElse(o.Meta, "{}"))}
 }
 
 // object is an output of the task as the node keeps it.
