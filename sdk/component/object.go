@@ -147,7 +147,7 @@ func (b Table) is(want ArtifactType) error {
 		return nil
 	}
 	e := openflow.Errorf(openflow.CodeInvalid, "%s/%s is a %s, and a %s is wanted", b.Namespace, b.Name, b.Type, want).
-		WithPublic("its input is a %s, and a %s is wanted", openflow.Heard(b.Type), want)
+		WithPublic("its input is no %s", want)
 	if b.Type == string(RawTable) {
 		return e.WithHint("make a dataframe of it: openflow's or FATE's data transformer, or a task dataframe_transformer")
 	}

@@ -11,8 +11,8 @@ import (
 	"openflow/sdk/tables/plaintext"
 )
 
-// RawMeta renders what is kept with a raw table: the meta object of its upload without nulls, the two switches beside it, and,
-// where the file's first line names the columns, those names in one text, the sample id first.
+// RawMeta renders what is kept with a raw table: the meta object of its upload without nulls, and the two switches beside it.
+// Where the file's first line names the columns, their names are there in one text, the sample id first.
 //
 // Spec: fate-components §3.1.
 func RawMeta(said json.RawMessage, m Meta, s Summary) (json.RawMessage, error) {

@@ -37,6 +37,8 @@ func everyRoute(t *testing.T, n *node, victim openflow.TaskKey) map[string]reque
 		"POST /v2/worker/data/tracking/save":         output(victim, n.put(victim, "rows")),
 		"GET /openflow/v1/container/data/table":      get("/openflow/v1/container/data/table", "namespace", "ns", "name", "breast"),
 		"PUT /openflow/v1/container/data/object":     {method: http.MethodPut, path: "/openflow/v1/container/data/object", body: "rows"},
+		"GET /openflow/v1/container/data/file":       {method: http.MethodGet, path: pathFile},
+		"PUT /openflow/v1/container/data/file":       {method: http.MethodPut, path: pathFile + "?name=0.csv", body: "rows"},
 		"POST /v2/worker/model/save":                 model(t, fields(victim), archive(t, map[string]string{"m": "m"})),
 		"GET /v2/worker/model/download":              downloadModel(victim, string(victim.Job)),
 		"POST /v2/worker/metric/save":                post("/v2/worker/metric/save", object{"execution_id": id, "data": []any{object{"name": "m", "groups": []any{}, "data": 1}}}),
@@ -64,7 +66,7 @@ func everyRoute(t *testing.T, n *node, victim openflow.TaskKey) map[string]reque
 // namesNoRun are the requests that name no run: each is about the run of its credential.
 var namesNoRun = map[string]bool{
 	"POST /openflow/v1/container/task/warning": true, "POST /openflow/v1/container/scores/spend": true,
-	"PUT /openflow/v1/container/data/object": true,
+	"PUT /openflow/v1/container/data/object": true, "GET /openflow/v1/container/data/file": true, "PUT /openflow/v1/container/data/file": true,
 }
 
 // answered tells whether an answer is a success, in any dialect or as a download.
@@ -96,6 +98,8 @@ func TestContainersAreApart(t *testing.T) {
 	})).Code)
 	require.Zero(t, n.envelope(victim, model(t, fields(victim), archive(t, map[string]string{"m": "m"}))).Code)
 	requests := everyRoute(t, n, victim)
+	uploads, downloads := n.files(t, "3", "9999")
+	victims := map[string]openflow.TaskKey{"GET /openflow/v1/container/data/file": uploads, "PUT /openflow/v1/container/data/file": downloads}
 
 	router := chi.NewRouter()
 	for _, l := range n.layers {
@@ -139,7 +143,11 @@ func TestContainersAreApart(t *testing.T) {
 				require.False(t, answered(t, w), "%s: %s", name, w.Body)
 			}
 			r.header = r.header.Clone()
-			require.True(t, answered(t, n.as(victim, r)), "the request itself is right")
+			right, other := victims[route]
+			if !other {
+				right = victim
+			}
+			require.True(t, answered(t, n.as(right, r)), "the request itself is right")
 		})
 	}
 }

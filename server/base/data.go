@@ -259,6 +259,9 @@ func (s *Site) Save(ctx context.Context, t openflow.TaskRecord, out openflow.Out
 		return err
 	}
 	rows.Name, rows.Object, rows.Bytes, rows.DataType, rows.Intermediate = out.Table, info.Digest, info.Bytes, out.DataType, !lasting
+	if lasting { // what it comes from is itself: its job may be forgotten
+		return s.Store.SaveOutput(ctx, out, &rows)
+	}
 	rows.Source = openflow.TableSource{
 		TaskID: t.Key.TaskID(), RunID: t.Key.RunID(), TaskName: t.Key.Task, Component: t.Component,
 		OutputKey: out.OutputKey, Index: out.Index,

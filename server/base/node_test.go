@@ -43,6 +43,7 @@ type node struct {
 	messages  *sqlite.Store
 	layers    []server.Layer
 	peers     *peers
+	initiator openflow.PartyID // of the jobs that are created next
 }
 
 // peers notes what is sent to other nodes.
@@ -141,7 +142,7 @@ func (n *node) create(scheduler openflow.PartyID, id openflow.JobID, p openflow.
 		})
 	}
 	j := openflow.JobRecord{
-		ID: id, Party: p, Scheduler: scheduler, Status: openflow.JobReady, DAG: d, ModelID: string(id), ModelVersion: "0",
+		ID: id, Party: p, Scheduler: scheduler, Initiator: n.initiator, Status: openflow.JobReady, DAG: d, ModelID: string(id), ModelVersion: "0",
 	}
 	require.NoError(n.t, n.catalogue.CreateJob(n.t.Context(), j, tasks, pins...))
 	for _, task := range tasks {

@@ -37,6 +37,9 @@ func (f Folders) Pack(ctx context.Context, name string, w io.Writer) (Contents, 
 		return Contents{}, err
 	}
 	defer func() { _ = outer.Close() }() // reading only
+	if info, found := outer.Stat(rest); found == nil && !info.IsDir() {
+		return Contents{}, f.placed(name, errNoFolder)
+	}
 	root, err := outer.OpenRoot(rest)
 	if err != nil {
 		return Contents{}, f.placed(name, err)

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
+	"syscall"
 
 	"openflow"
 )
@@ -29,18 +29,22 @@ func (f Folders) Place(name string) (*Place, error) {
 	}
 	rest = filepath.Clean(rest)
 	p := &Place{root: root, dir: rest, name: name, path: filepath.Join(root.Name(), rest)}
-	if err := root.MkdirAll(rest, 0o750); err != nil {
-		return nil, errors.Join(f.placed(name, err), root.Close())
+	err = root.MkdirAll(rest, 0o750)
+	if info, found := root.Stat(rest); found == nil && !info.IsDir() {
+		err = errNoFolder
 	}
-	if info, err := root.Stat(rest); err != nil || !info.IsDir() {
+	if err != nil {
 		return nil, errors.Join(f.placed(name, err), root.Close())
 	}
 	return p, nil
 }
 
-// placed tells why there is no folder of that name to write into.
+// errNoFolder is what is there and is no folder.
+var errNoFolder = errors.New("it is no folder")
+
+// placed tells why there is no folder of that name.
 func (f Folders) placed(name string, err error) error {
-	if err == nil || errors.Is(err, fs.ErrExist) || strings.Contains(err.Error(), "not a directory") {
+	if errors.Is(err, errNoFolder) || errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR) {
 		return openflow.Errorf(openflow.CodeInvalid, "%q is no folder", openflow.Cut(name, maxShown))
 	}
 	return f.refused(name, err)

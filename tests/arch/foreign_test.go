@@ -50,6 +50,7 @@ var readers = map[string]string{
 	"components/lr":             "parameters and models of its own run, and messages within the limits of the kit",
 	"components/noop":           "parameters of its own run",
 	"components/psi":            "messages within the limits of the kit",
+	"components/upload":         "parameters of its own run",
 }
 
 // decoders are the functions that read without counting.

@@ -201,6 +201,7 @@ func allCases() []refusalCase {
 	list = append(list, evaluationCases()...)
 	list = append(list, trainingCases()...)
 	list = append(list, kitCases()...)
+	list = append(list, localCases()...)
 	return append(list, predictionCases()...)
 }
 

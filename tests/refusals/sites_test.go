@@ -17,7 +17,7 @@ import (
 // covered are the packages whose refusals can be part of a task's error.
 var covered = []string{
 	"components/reader", "components/noop", "components/psi", "components/psi/blind", "components/evaluation", "components/lr",
-	"components/lr/he", "sdk/component", "sdk/tables", "sdk/tables/plaintext",
+	"components/lr/he", "components/toy", "components/upload", "components/transformer", "components/download", "sdk/component", "sdk/tables", "sdk/tables/plaintext",
 }
 
 // untold are the files whose texts nobody marks, so that no other party reads them whatever they say, and why no case
@@ -29,6 +29,7 @@ var untold = map[string]string{
 	"sdk/tables/lines.go":               "an upload is refused with it before there is a task; tests of its own package",
 	"sdk/tables/metajson.go":            "an upload is refused with it before there is a task; tests of its own package",
 	"sdk/tables/pairs.go":               "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/raw.go":                 "what marks it tells of a file that is not as it was described; tests of its own package",
 	"sdk/tables/tocsv.go":               "an upload is refused with it before there is a task; tests of its own package",
 	"sdk/tables/upload.go":              "an upload is refused with it before there is a task; tests of its own package",
 	"sdk/tables/plaintext/checked.go":   "an upload is refused with it before there is a task; tests of its own package",
@@ -70,7 +71,6 @@ var harmless = map[string]string{
 	"t.config.Component":           "it is in the job",
 	"key":                          "an input or output of the component",
 	"a.Key":                        "an input of the component",
-	"w.key":                        "an output of the component",
 	"s.OutputKey":                  "an output of the component",
 	"path":                         "the name of a parameter, from the field that it is read into",
 	"tag":                          "a constant of the component",
@@ -85,6 +85,7 @@ var harmless = map[string]string{
 	"p.fewest()":                   "rows of a batch, of a plan that all parties have",
 	"a.parameters.EarlyStop":       "one of the choices of a parameter",
 	"what":                         "a constant of the component",
+	"want":                         "a type of the component's input",
 	"fault":                        "made of public texts and constants, by the party itself",
 	"e.Message":                    "the helper of whole texts in the kit; its callers are looked at",
 }
@@ -128,6 +129,7 @@ var unreached = map[string]string{
 	"temporary file of an output: %w":                                               "needs a disk that refuses",
 	"parameter %q has the bound %q, which is not a number":                          "a defect of the component",
 	"table belongs to site %s and cannot be read as %s":                             "the tests' node stores tables without a site; it is not marked",
+	"no temporary folder for input %q: %w":                                          "needs a disk that refuses",
 	"noop was stopped: %w":                                                          "a run that is stopped reports nothing",
 	"input of %s has %d rows; psi takes up to %d":                                   "two thousand million rows do not fit a test",
 	"no randomness for the order of ids: %w":                                        "the kernel always has randomness",

@@ -53,7 +53,7 @@ func TestRecordHome(t *testing.T) {
 }
 
 // leftOut are the parts of a home that belong to the machine: processes and their programs, files on their way, the lock.
-var leftOut = []string{"tasks", "programs", "uploads", "lock"}
+var leftOut = []string{"tasks", "programs", "uploads", "downloads", "lock"}
 
 func pack(t *testing.T, home string) []byte {
 	t.Helper()

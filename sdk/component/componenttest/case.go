@@ -47,6 +47,9 @@ type Inputs struct {
 	Multi  map[string][]Produced // for inputs with several tables
 	Models map[string]any        // encoded as JSON
 
+	Objects map[string]Object // data inputs of another type
+	File    string            // content of the file that an upload names; empty: there is none
+
 	Unwritten       []string // data inputs that the job fills from a task which has written nothing
 	UnwrittenModels []string // model inputs, likewise
 }
@@ -55,6 +58,13 @@ type Inputs struct {
 type Produced struct {
 	Task  openflow.TaskName
 	Table *tables.Frame
+}
+
+// Object is a table of another type than a dataframe, as a node keeps it.
+type Object struct {
+	Type    component.ArtifactType
+	Meta    string // JSON
+	Content string
 }
 
 // Result is how a task ended at its parties.
@@ -74,6 +84,7 @@ type PartyResult struct {
 	Warnings []string                 // in the order of their arrival
 	Metrics  []Metric                 // in the order of their arrival
 	Scores   map[openflow.PartyID]int // vectors of scores that the run was allowed to tell, by receiver
+	Files    map[string]string        // that a download has written, by name
 }
 
 // Metric is one record as the node got it.
@@ -128,6 +139,16 @@ func (r *Result) Tables(party openflow.Party, key string) []*tables.Frame {
 		list = append(list, f)
 	}
 	return list
+}
+
+// Object is what a party has written as an output, as the node keeps it.
+func (r *Result) Object(party openflow.Party, key string) Object {
+	r.t.Helper()
+	o, ok := r.node.object(party, key)
+	if !ok {
+		r.t.Fatalf("output %q of %s was not written", key, party)
+	}
+	return o
 }
 
 // Output is what the node recorded of output key of party: the body of data/tracking/save. Nil when there is none.

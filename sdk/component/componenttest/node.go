@@ -28,6 +28,7 @@ type Node struct {
 	server      *http.Server
 	objects     map[string][]byte          // by uri
 	tables      map[string]table           // by namespace/name
+	files       map[openflow.RunID]string  // that an upload reads
 	tracked     map[string][]trackedOutput // by run and key, or job/role/party/task/key for inputs
 	models      map[string][]byte          // by role/party/task/key
 	results     map[openflow.RunID]*PartyResult
@@ -44,7 +45,7 @@ func NewNode(t testing.TB, list ...Fault) *Node {
 	}
 	n := &Node{
 		t: t, address: listener.Addr().String(), queues: newQueues(),
-		objects: map[string][]byte{}, tables: map[string]table{}, tracked: map[string][]trackedOutput{},
+		objects: map[string][]byte{}, tables: map[string]table{}, files: map[openflow.RunID]string{}, tracked: map[string][]trackedOutput{},
 		models: map[string][]byte{}, results: map[openflow.RunID]*PartyResult{}, credentials: map[string]openflow.RunID{},
 		scores: map[openflow.RunID]ScoreLedger{},
 	}
@@ -199,8 +200,9 @@ func (n *Node) prepare(c Case, party openflow.Party) map[string]string {
 	k := key(party)
 	credential := fmt.Sprintf("credential of %s", party)
 	n.mu.Lock()
-	n.results[runOf(k)] = &PartyResult{Scores: map[openflow.PartyID]int{}}
+	n.results[runOf(k)] = &PartyResult{Scores: map[openflow.PartyID]int{}, Files: map[string]string{}}
 	n.scores[runOf(k)] = c.Scores[party]
+	n.files[runOf(k)] = c.Inputs[party].File
 	n.credentials[credential] = runOf(k)
 	n.mu.Unlock()
 	config, err := json.Marshal(n.config(c, k))

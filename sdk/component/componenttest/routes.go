@@ -22,6 +22,8 @@ func (n *Node) routes() http.Handler {
 		"GET /openflow/v1/container/data/table":    n.getTable,
 		"GET /v2/rows":                             n.getTable,
 		"PUT /openflow/v1/container/data/object":   n.putObject,
+		"GET /openflow/v1/container/data/file":     n.getFile,
+		"PUT /openflow/v1/container/data/file":     n.putFile,
 		"POST /v2/worker/model/save":               n.saveModel,
 		"GET /v2/worker/model/download":            n.getModel,
 		"POST /v2/worker/metric/save/{id}":         n.saveMetric,
@@ -80,7 +82,7 @@ func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.
 	for _, k := range keys {
 		if t, ok := n.tables[k]; ok {
 			list = append(list, map[string]any{
-				"namespace": t.namespace, "name": t.name, "count": t.count, "engine": "file", "data_type": "dataframe",
+				"namespace": t.namespace, "name": t.name, "count": t.count, "engine": "file", "data_type": orElse(t.dataType, "dataframe"), "meta": t.meta,
 				"path": fmt.Sprintf("/v2/rows?namespace=%s&name=%s", t.namespace, t.name),
 			})
 		}
@@ -113,7 +115,8 @@ func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openf
 			c, _ := o["count"].(float64)
 			count = int(c)
 		}
-		n.tables[at] = table{namespace: text("namespace"), name: text("name"), content: content, count: count}
+		meta, _ := json.Marshal(s["meta_data"]) // it has been decoded
+		n.tables[at] = table{namespace: text("namespace"), name: text("name"), content: content, count: count, dataType: text("data_type"), meta: meta}
 	}
 	k.Party = n.party(caller)
 	name := outputKey(k.Party, text("output_key"))
@@ -150,7 +153,7 @@ func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.RunI
 	if err != nil {
 		return // the upload broke off: nothing is kept
 	}
-	if _, err := tables.ReadAll(strings.NewReader(string(content))); err != nil {
+	if _, err := tables.ReadAll(strings.NewReader(string(content))); err != nil && r.Header.Get("Content-Type") != "application/octet-stream" {
 		refuse(w, openflow.CodeInvalid, err.Error(), "")
 		return
 	}
@@ -160,6 +163,29 @@ func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.RunI
 	n.objects[uri] = content
 	n.mu.Unlock()
 	done(w, map[string]any{"uri": uri, "bytes": len(content)})
+}
+
+func (n *Node) getFile(w http.ResponseWriter, _ *http.Request, caller openflow.RunID) {
+	n.mu.Lock()
+	content := n.files[caller]
+	n.mu.Unlock()
+	if content == "" {
+		refuse(w, openflow.CodeNotFound, "there is no such file in the folders that may be named here", "")
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	_, _ = io.WriteString(w, content) // the caller may be gone
+}
+
+func (n *Node) putFile(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
+	content, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the file broke off: nothing is kept
+	}
+	n.mu.Lock()
+	n.results[caller].Files[r.URL.Query().Get("name")] = string(content)
+	n.mu.Unlock()
+	done(w, nil)
 }
 
 func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {

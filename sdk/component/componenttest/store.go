@@ -10,13 +10,16 @@ import (
 	"strings"
 
 	"openflow"
+	"openflow/sdk/component"
 	"openflow/sdk/tables"
 )
 
 type table struct {
 	namespace, name string
-	content         []byte // an Arrow stream
+	content         []byte // an Arrow stream, or what the type says
 	count           int
+	dataType        string // empty: a dataframe
+	meta            json.RawMessage
 }
 
 type trackedOutput struct {
@@ -42,6 +45,9 @@ func (n *Node) storeInputs(k openflow.TaskKey, in Inputs) (data, models map[stri
 	data, models = map[string]any{}, map[string]any{}
 	for name, f := range in.Data {
 		data[name] = n.storeInput(k, openflow.TaskName("before_"+name), f)
+	}
+	for name, o := range in.Objects {
+		data[name] = n.storeObject(k, openflow.TaskName("before_"+name), o)
 	}
 	for name, list := range in.Multi {
 		var channels []any
@@ -76,6 +82,33 @@ func (n *Node) storeInput(k openflow.TaskKey, producer openflow.TaskName, f *tab
 	defer n.mu.Unlock()
 	n.tracked[inputKey(k, string(producer), "output_data")] = []trackedOutput{{table: namespace + "/" + name}}
 	return map[string]any{"producer_task": producer, "output_artifact_key": "output_data"}
+}
+
+func (n *Node) storeObject(k openflow.TaskKey, producer openflow.TaskName, o Object) map[string]any {
+	namespace, name := fmt.Sprintf("%s_%s", k.Party.Role, k.Party.ID), string(producer)
+	n.AddObject(namespace, name, o)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.tracked[inputKey(k, string(producer), "output_data")] = []trackedOutput{{table: namespace + "/" + name}}
+	return map[string]any{"producer_task": producer, "output_artifact_key": "output_data"}
+}
+
+// AddObject puts a table of another type into the node's data warehouse.
+func (n *Node) AddObject(namespace, name string, o Object) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.tables[namespace+"/"+name] = table{namespace: namespace, name: name, content: []byte(o.Content), dataType: string(o.Type), meta: json.RawMessage(orElse(o.Meta, "{}"))}
+}
+
+// object is an output of the task as the node keeps it.
+func (n *Node) object(p openflow.Party, name string) (Object, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, o := range n.tracked[outputKey(p, name)] {
+		t := n.tables[o.table]
+		return Object{Type: component.ArtifactType(t.dataType), Meta: string(t.meta), Content: string(t.content)}, true
+	}
+	return Object{}, false
 }
 
 func inputKey(k openflow.TaskKey, producer, output string) string {

@@ -26,6 +26,10 @@ func main() {
 	component.Program{Provider: "acme", Version: version, Components: []component.Component{
 		{Name: "greet", Description: "guest and host say hello to each other", Roles: both, Run: greet, Protocols: protocols()},
 		{Name: "stay", Description: "says a word, and its container may stay for the next", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone, Resident: 4, Works: works},
+		{
+			Name: "tally", Description: "counts the files of a folder", Roles: both, Run: tally, Protocols: component.Alone,
+			Inputs: []component.Artifact{{Key: "files", Type: component.Directory}},
+		},
 		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone, Works: works},
 	}}.Main()
 }
@@ -115,4 +119,26 @@ func say(ctx context.Context, t *component.Task) error {
 		}
 	}
 	return t.Metric(ctx, component.Metric{Name: "said", Data: map[string]string{"word": p.Word, "by": version}})
+}
+
+// tally reads the files of the folder that it is given, and tells how many there are and what they hold.
+func tally(ctx context.Context, t *component.Task) (err error) {
+	dir, err := t.Directory(ctx, "files")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	held := map[string]string{}
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		held[filepath.ToSlash(path[len(dir)+1:])] = string(content)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return t.Metric(ctx, component.Metric{Name: "files", Data: held})
 }
