@@ -52,6 +52,8 @@ const (
 	AboutFile     Subject = "file"
 	AboutSite     Subject = "site"
 	AboutDevice   Subject = "device" // on which a provider is said to run
+
+	AboutInheritance Subject = "inheritance" // what a job is to take over from an earlier one
 )
 
 // ErrAbsent is in the chain of a CodeUnavailable of a node of which the network itself says that nobody listens at its

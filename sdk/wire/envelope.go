@@ -76,6 +76,7 @@ const (
 	KillJobFailed       = 1004
 	JobResourceBusy     = 1005
 	JobResourceLimit    = 1006
+	InheritanceFailed   = 1007
 	TaskNotFound        = 2000
 	StartTaskFailed     = 2001
 	UpdateTaskFailed    = 2002
@@ -110,6 +111,8 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 			return JobResourceLimit
 		case openflow.AboutDevice:
 			return DeviceNotSupported
+		case openflow.AboutInheritance:
+			return InheritanceFailed
 		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite:
 		}
 		return InvalidParameter
@@ -151,7 +154,7 @@ func notFound(about openflow.Subject) int {
 		return TableNotFound
 	case openflow.AboutFile:
 		return FileNotFound
-	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice:
+	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice, openflow.AboutInheritance:
 	}
 	return ServerException
 }
@@ -162,7 +165,8 @@ func conflict(about openflow.Subject) int {
 		return UpdateTaskFailed
 	case openflow.AboutTable:
 		return TableExists
-	case openflow.AboutJob, openflow.AboutResource, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite, openflow.AboutDevice:
+	case openflow.AboutJob, openflow.AboutResource, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite, openflow.AboutDevice,
+		openflow.AboutInheritance:
 	}
 	return UpdateJobFailed
 }
@@ -176,8 +180,8 @@ var domainCodes = map[int]struct {
 	JobNotFound: {openflow.CodeNotFound, openflow.AboutJob}, CreateJobFailed: {openflow.CodeRejected, openflow.AboutJob},
 	UpdateJobFailed: {openflow.CodeConflict, openflow.AboutJob}, KillJobFailed: {openflow.CodeInternal, openflow.AboutJob},
 	JobResourceBusy:  {openflow.CodeExhausted, openflow.AboutResource},
-	JobResourceLimit: {openflow.CodeInvalid, openflow.AboutResource},
-	TaskNotFound:     {openflow.CodeNotFound, openflow.AboutTask}, StartTaskFailed: {openflow.CodeRejected, openflow.AboutTask},
+	JobResourceLimit: {openflow.CodeInvalid, openflow.AboutResource}, InheritanceFailed: {openflow.CodeInvalid, openflow.AboutInheritance},
+	TaskNotFound: {openflow.CodeNotFound, openflow.AboutTask}, StartTaskFailed: {openflow.CodeRejected, openflow.AboutTask},
 	UpdateTaskFailed: {openflow.CodeConflict, openflow.AboutTask}, KillTaskFailed: {openflow.CodeInternal, openflow.AboutTask},
 	TaskResourceBusy: {openflow.CodeExhausted, openflow.AboutResource},
 	NoModelOutput:    {openflow.CodeNotFound, openflow.AboutModel}, SiteIsStandalone: {openflow.CodeUnimplemented, openflow.AboutSite},
