@@ -95,6 +95,11 @@ type Inheritance struct {
 	Tasks []TaskName
 }
 
+// Inherits reports whether the task of that name is taken over from an earlier job, and does not run.
+func (c JobConf) Inherits(name TaskName) bool {
+	return c.Inheritance != nil && slices.Contains(c.Inheritance.Tasks, name)
+}
+
 // TaskConf is how a task is to be run.
 type TaskConf struct {
 	Provider     string        // whose program is to run it; see ParseProvider. Empty parts are filled in by the party

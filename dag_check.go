@@ -62,10 +62,6 @@ func (d *DAG) Warnings() []string {
 			warnings = append(warnings, fmt.Sprintf("dag.parties: %s takes part in no task, and is not called", p))
 		}
 	}
-	if in := d.Conf.Inheritance; in != nil {
-		warnings = append(warnings, fmt.Sprintf(
-			"dag.conf.inheritance: this key has no effect: nothing is taken over from job %s, every task runs (to go on with a job that failed, rerun it)", in.Job))
-	}
 	warnings = append(append(warnings, d.idle()...), d.launchers()...)
 	if more := len(warnings) - MaxMistakes; more > 0 {
 		warnings = append(warnings[:MaxMistakes], fmt.Sprintf("and %d more warnings", more))
@@ -223,6 +219,34 @@ func (c *dagCheck) conf() {
 		c.at("dag.conf.purpose", fmt.Sprintf("write one line of at most %d bytes", MaxPurpose), "%s", wrong)
 	}
 	c.stage("dag.stage", c.Stage)
+	c.inheritance()
+}
+
+// inheritance notes what cannot be taken over from any job.
+//
+// Spec: fate-flow-api §4.5 (1007).
+func (c *dagCheck) inheritance() {
+	in := c.Conf.Inheritance
+	if in == nil {
+		return
+	}
+	note := func(path, remedy, format string, args ...any) {
+		before := len(c.found)
+		if c.at(path, remedy, format, args...); len(c.found) > before {
+			c.found[before].Subject = AboutInheritance
+		}
+	}
+	if err := CheckJobID(in.Job); err != nil {
+		note("dag.conf.inheritance.job_id", "name the earlier job", "%q is no job ID", in.Job)
+	}
+	if len(in.Tasks) == 0 {
+		note("dag.conf.inheritance.task_list", "name the tasks that are taken over, or leave inheritance out", "it names no task")
+	}
+	for _, name := range in.Tasks {
+		if _, known := c.parts.Task(name); !known {
+			note("dag.conf.inheritance.task_list", "known tasks: "+c.taskNames(), "unknown task %q", name)
+		}
+	}
 }
 
 func deref[T any](p *T) (v T) {

@@ -56,6 +56,8 @@ const (
 	AboutRole     Subject = "role"   // of an app
 	AboutTime     Subject = "time"   // at which something was signed
 	AboutGrant    Subject = "grant"
+
+	AboutInheritance Subject = "inheritance" // what a job is to take over from an earlier one
 )
 
 // ErrAbsent is in the chain of a CodeUnavailable of a node of which the network itself says that nobody listens at its

@@ -125,7 +125,6 @@ func TestWarnings(t *testing.T) {
 			d.Parties = append(slices.Clone(d.Parties), openflow.Party{Role: openflow.RoleArbiter, ID: "10000"})
 		},
 		"dag.parties: host 10000 takes part in no task": func(d *openflow.DAG) { d.Tasks[0].Parties = d.Parties[:1] },
-		"dag.conf.inheritance: this key has no effect":  func(d *openflow.DAG) { d.Conf.Inheritance = &openflow.Inheritance{Job: "1"} },
 		"dag.conf.task.launcher_name: ":                 func(d *openflow.DAG) { d.Conf.Task.LauncherName = "deepspeed" },
 		"dag.tasks.a.conf.launcher_name: ":              func(d *openflow.DAG) { d.Tasks[0].Conf.LauncherName = "deepspeed" },
 		"dag.party_tasks.g.tasks.a.conf.launcher_name: ": func(d *openflow.DAG) {

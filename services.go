@@ -189,6 +189,7 @@ type News struct {
 	Status   JobStatus // JobRunning starts the job
 	Reason   string
 	Progress int          // percent; it only grows
+	Inherit  bool         // what the job takes over from an earlier one is taken over now, and not when its tasks are started
 	Tasks    []TaskUpdate // an end stops what still runs; a further version that waits is made from the latest before it
 }
 

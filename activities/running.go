@@ -65,6 +65,9 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, ToTemporal(err)
 	}
+	if rec.PartyStatus.Terminal() && rec.ContainerName == "" { // it was taken over from an earlier job: nothing has run here
+		return recorded(rec), nil
+	}
 	spec, of, err := r.Launcher.Spec(ctx, rec)
 	made := false
 	if err != nil {

@@ -101,7 +101,7 @@ func held(r openflow.Reservation, err error) (any, error) {
 
 func (s service) startJob(r *http.Request) (any, error) {
 	return s.onJob(r, func(ctx context.Context, k openflow.JobKey) error {
-		return s.Partner.Tell(ctx, k, openflow.News{Status: openflow.JobRunning})
+		return s.Partner.Tell(ctx, k, openflow.News{Status: openflow.JobRunning, Inherit: true})
 	})
 }
 

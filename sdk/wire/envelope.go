@@ -76,6 +76,7 @@ const (
 	KillJobFailed       = 1004
 	JobResourceBusy     = 1005
 	JobResourceLimit    = 1006
+	InheritanceFailed   = 1007
 	TaskNotFound        = 2000
 	StartTaskFailed     = 2001
 	UpdateTaskFailed    = 2002
@@ -118,6 +119,8 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 			return PermissionOperate
 		case openflow.AboutFile:
 			return NoFoundFile
+		case openflow.AboutInheritance:
+			return InheritanceFailed
 		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutSite,
 			openflow.AboutApp, openflow.AboutTime:
 		}
@@ -178,7 +181,8 @@ func notFound(about openflow.Subject) int {
 		return FileNotFound
 	case openflow.AboutApp:
 		return NoFoundAppID
-	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant:
+	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant,
+		openflow.AboutInheritance:
 	}
 	return ServerException
 }
@@ -192,7 +196,7 @@ func conflict(about openflow.Subject) int {
 	case openflow.AboutApp:
 		return InvalidParameter
 	case openflow.AboutJob, openflow.AboutResource, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite, openflow.AboutDevice,
-		openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant:
+		openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant, openflow.AboutInheritance:
 	}
 	return UpdateJobFailed
 }
@@ -206,8 +210,8 @@ var domainCodes = map[int]struct {
 	JobNotFound: {openflow.CodeNotFound, openflow.AboutJob}, CreateJobFailed: {openflow.CodeRejected, openflow.AboutJob},
 	UpdateJobFailed: {openflow.CodeConflict, openflow.AboutJob}, KillJobFailed: {openflow.CodeInternal, openflow.AboutJob},
 	JobResourceBusy:  {openflow.CodeExhausted, openflow.AboutResource},
-	JobResourceLimit: {openflow.CodeInvalid, openflow.AboutResource},
-	TaskNotFound:     {openflow.CodeNotFound, openflow.AboutTask}, StartTaskFailed: {openflow.CodeRejected, openflow.AboutTask},
+	JobResourceLimit: {openflow.CodeInvalid, openflow.AboutResource}, InheritanceFailed: {openflow.CodeInvalid, openflow.AboutInheritance},
+	TaskNotFound: {openflow.CodeNotFound, openflow.AboutTask}, StartTaskFailed: {openflow.CodeRejected, openflow.AboutTask},
 	UpdateTaskFailed: {openflow.CodeConflict, openflow.AboutTask}, KillTaskFailed: {openflow.CodeInternal, openflow.AboutTask},
 	TaskResourceBusy: {openflow.CodeExhausted, openflow.AboutResource},
 	NoModelOutput:    {openflow.CodeNotFound, openflow.AboutModel}, SiteIsStandalone: {openflow.CodeUnimplemented, openflow.AboutSite},

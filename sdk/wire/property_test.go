@@ -52,6 +52,9 @@ func anyDAG(t *rapid.T) *openflow.DAG {
 	for i := range rapid.IntRange(1, 5).Draw(t, "tasks") {
 		d.Tasks = append(d.Tasks, anyTask(t, d, i))
 	}
+	if d.Conf.Inheritance != nil {
+		d.Conf.Inheritance.Tasks = []openflow.TaskName{d.Tasks[0].Name}
+	}
 	d.Tasks[0].Parties = nil // so that every party has a task
 	for i := range rapid.IntRange(0, 3).Draw(t, "sites") {
 		d.PartyTasks = append(d.PartyTasks, anySite(t, d, i))
@@ -78,7 +81,7 @@ func anyConf(t *rapid.T) openflow.JobConf {
 	}
 	if rapid.Bool().Draw(t, "has names") {
 		c.Scheduler, c.Initiator, c.ModelID, c.ModelVersion, c.Purpose = "9999", "10000", "model", "1.0", "scores of <customers>"
-		c.Inheritance = &openflow.Inheritance{Job: "1", Tasks: []openflow.TaskName{"a", "b"}}
+		c.Inheritance = &openflow.Inheritance{Job: "1", Tasks: []openflow.TaskName{"of the job"}}
 		c.Extra = anyObject(t)
 	}
 	return c

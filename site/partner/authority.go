@@ -114,10 +114,14 @@ func (s *Service) permit(
 		p.Permit, err = authority.DecideModels(claim, grants, time.Now())
 		return p, err
 	}
-	if err = s.claimTables(ctx, k, specs, by, &claim); err != nil {
+	if err = s.claimTables(ctx, k, d, specs, by, &claim); err != nil {
 		return p, err
 	}
-	claim.Tasks = s.claimedTasks(ctx, specs)
+	run, err := s.asInherited(ctx, k, d, specs)
+	if err != nil {
+		return p, err
+	}
+	claim.Tasks = s.claimedTasks(ctx, run)
 	if p.Permit, err = authority.Decide(claim, grants, time.Now()); err != nil {
 		return p, err
 	}
@@ -154,17 +158,21 @@ func (s *Service) claimedTasks(ctx context.Context, specs []openflow.TaskSpec) [
 
 // claimTables claims the tables that the tasks read by name, and those that another job has read whose outputs they read. What was
 // made of a table counts as the table, and as much of it as was read. A job that is here claims what it was given when it was created.
-func (s *Service) claimTables(ctx context.Context, k openflow.JobKey, specs []openflow.TaskSpec, by openflow.PartyID, claim *authority.Claim) error {
+func (s *Service) claimTables(
+	ctx context.Context, k openflow.JobKey, d *openflow.DAG, specs []openflow.TaskSpec, by openflow.PartyID, claim *authority.Claim,
+) error {
 	claim.Had = map[openflow.TableName]authority.Extent{}
 	own, err := s.had(ctx, k, claim.Had)
 	if err != nil {
 		return err
 	}
 	seen := map[openflow.JobID]bool{k.Job: true}
-	for left, direct := specs, true; len(left) > 0; direct = false {
+	for left, from, direct := specs, inheritedFrom(d, specs), true; len(left) > 0; direct = false {
 		claim.Tables = append(claim.Tables, openflow.TablesOf(left)...)
 		var before []openflow.TaskSpec
-		for _, id := range sources(left) {
+		earlier := append(sources(left), from...)
+		from = nil
+		for _, id := range earlier {
 			if seen[id] {
 				continue
 			}
@@ -185,7 +193,8 @@ func (s *Service) claimTables(ctx context.Context, k openflow.JobKey, specs []op
 			if err != nil {
 				return openflow.About(openflow.AboutJob, err)
 			}
-			before = append(before, job.DAG.ForParty(k.Party)...)
+			ran := job.DAG.ForParty(k.Party)
+			before, from = append(before, ran...), append(from, inheritedFrom(job.DAG, ran)...)
 		}
 		left = before
 	}
@@ -206,6 +215,16 @@ func (s *Service) had(ctx context.Context, k openflow.JobKey, had map[openflow.T
 		}
 	}
 	return sources, err
+}
+
+// inheritedFrom is the earlier job that a party's tasks are taken over from, if any is.
+func inheritedFrom(d *openflow.DAG, specs []openflow.TaskSpec) []openflow.JobID {
+	for _, spec := range specs {
+		if d.Conf.Inherits(spec.Name) {
+			return []openflow.JobID{d.Conf.Inheritance.Job}
+		}
+	}
+	return nil
 }
 
 // sources are the other jobs whose outputs tasks read.

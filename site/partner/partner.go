@@ -21,6 +21,7 @@ import (
 // Store is the part of the catalogue that a participant needs.
 type Store interface {
 	lineage.Store
+	Earlier
 	// AdmitJob records a job, where its peer has no more than it may have; rule is that for all peers.
 	AdmitJob(ctx context.Context, rule openflow.Quota, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error
 	// MayAdmit refuses early what AdmitJob would refuse of any job of that key and peer.
@@ -247,6 +248,11 @@ func (s *Service) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) 
 	}
 	if n.Status != "" {
 		if _, err := s.move(ctx, k, n.Status, n.Reason); err != nil {
+			return err
+		}
+	}
+	if n.Inherit {
+		if err := s.takeOverAll(ctx, k); err != nil {
 			return err
 		}
 	}

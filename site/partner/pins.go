@@ -27,6 +27,12 @@ func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflo
 		made: map[making][]openflow.OutputRecord{}, mine: map[openflow.JobKey]bool{}, of: map[tableOf]made{},
 	}
 	for _, spec := range specs {
+		if source, ok := inherited(o.DAG, o.Key, spec.Name); ok {
+			if err := f.inherit(ctx, spec, source); err != nil {
+				return f.found, err
+			}
+			continue
+		}
 		if name, reads := spec.Reads(); reads && name.Namespace != "" && name.Name != "" { // otherwise the parameters are a mistake
 			if err := f.table(ctx, "dag.tasks."+string(spec.Name)+".parameters", openflow.Pin{Task: spec.Name, Kind: openflow.InputData, Table: name}); err != nil {
 				return f.found, err
@@ -255,27 +261,31 @@ func (f *finder) madeBy(ctx context.Context, source openflow.JobKey, producer op
 	if list, known := f.made[by]; known {
 		return list, nil
 	}
-	mine, known := f.mine[source]
-	if !known {
-		mine = f.may.all
-		if !mine {
-			job, err := f.Store.Job(ctx, source)
-			if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
-				return nil, err
-			}
-			mine = err == nil && job.Initiator == f.may.owner.Initiator
-		}
-		f.mine[source] = mine
+	mine, err := f.readable(ctx, source)
+	if err != nil {
+		return nil, err
 	}
 	var list []openflow.OutputRecord
 	if mine {
-		var err error
 		if list, err = f.Store.LatestOutputs(ctx, source, producer); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 			return nil, err
 		}
 	}
 	f.made[by] = list
 	return list, nil
+}
+
+// readable reports whether another job is one whose outputs this job may read.
+func (f *finder) readable(ctx context.Context, source openflow.JobKey) (bool, error) {
+	if mine, known := f.mine[source]; known {
+		return mine, nil
+	}
+	job, err := f.Store.Job(ctx, source)
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return false, err
+	}
+	f.mine[source] = err == nil && (f.may.all || job.Initiator == f.may.owner.Initiator)
+	return f.mine[source], nil
 }
 
 func (f *finder) model(ctx context.Context, path string, pin openflow.Pin) error {

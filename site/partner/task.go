@@ -31,7 +31,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return err
 	}
 	if t.PartyStatus.Terminal() {
-		return nil // it has run already; its report is on the way or was taken
+		return s.ended(ctx, t) // it has run already; its report is on the way or was taken
 	}
 	if t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse {
 		if err := s.room(); err != nil {
@@ -66,6 +66,9 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if err := s.drives(ctx, key, job.Lease); err != nil {
 		return err
 	}
+	if source, ok := inherited(job.DAG, key, k.Task); ok {
+		return s.takeOver(ctx, job, t, source)
+	}
 	order := s.order(t)
 	if order.Pool, err = s.pooling(ctx, t); err != nil {
 		return err
@@ -90,6 +93,22 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return openflow.About(openflow.AboutResource, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
+}
+
+// ended answers the start of a run that has ended here. One that was taken over may have been recorded and not reported, since
+// nothing else has run of it.
+func (s *Service) ended(ctx context.Context, t openflow.TaskRecord) error {
+	if t.ContainerName != "" || !t.PartyStatus.Succeeded() {
+		return nil
+	}
+	job, err := s.Store.Job(ctx, t.Key.JobKey())
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	if source, ok := inherited(job.DAG, t.Key.JobKey(), t.Key.Task); ok {
+		return s.takeOver(ctx, job, t, source)
+	}
+	return nil
 }
 
 // agree notes what a run is to speak with its other parties, as the scheduler says that all have agreed. A scheduler chooses among

@@ -198,6 +198,11 @@ func (c *Catalogue) Models(ctx context.Context, f ModelFilter) ([]openflow.Model
 	return models, classify("list models", err)
 }
 
+// ModelsOfTask lists the models that a task of a job has made at its party.
+func (c *Catalogue) ModelsOfTask(ctx context.Context, k openflow.JobKey, task openflow.TaskName) ([]openflow.ModelRecord, error) {
+	return c.Models(ctx, ModelFilter{Job: k.Job, Scheduler: k.Scheduler, Role: k.Party.Role, Party: k.Party.ID, Task: task})
+}
+
 // DeleteModels forgets the models that a filter selects and says how many; their objects go with the next sweep. A
 // filter without a model ID and without a job is CodeInvalid, so that an empty one does not empty the warehouse.
 func (c *Catalogue) DeleteModels(ctx context.Context, f ModelFilter) (int, error) {

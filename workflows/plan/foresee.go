@@ -20,7 +20,7 @@ func Foresee(d *openflow.DAG, runs []openflow.TaskRecord, task openflow.TaskName
 	var next []openflow.TaskRecord
 	for _, r := range runs {
 		ups := upstreams[r.Key.Task]
-		waits := r.PartyStatus == openflow.TaskWaiting && !r.ResourceInUse && r.GPUs == 0
+		waits := r.PartyStatus == openflow.TaskWaiting && !r.ResourceInUse && r.GPUs == 0 && !d.Conf.Inherits(r.Key.Task)
 		open := slices.ContainsFunc(ups, func(up openflow.TaskName) bool { return up != task && !status[up].Succeeded() })
 		if waits && slices.Contains(ups, task) && !open {
 			next = append(next, r)
