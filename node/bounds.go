@@ -53,7 +53,9 @@ func (n *Node) forWorkers() server.Bounds {
 }
 
 // forForwarding bounds what the containers of a worker's machine hold. The node knows them; the worker passes on.
-func forForwarding() server.Bounds { return server.Bounds{Connections: server.Connections(), GRPC: true} }
+func forForwarding() server.Bounds {
+	return server.Bounds{Connections: server.Connections(), GRPC: true}
+}
 
 // admitted lets callers with the worker token through. gRPC alone would read what others send before it looks at that.
 func (n *Node) admitted(next http.Handler) http.Handler {
