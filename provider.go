@@ -178,11 +178,13 @@ type Served struct {
 type ProviderKind string
 
 // A built-in provider is the program that every machine of the site brings along; there is one. A local program is a file
-// that the operator has put on the machines. An image is any vendor's, which the machines' runtime has or is given.
+// that the operator has put on the machines. An image is any vendor's, which the machines' runtime has or is given. A folder holds code
+// that an interpreter of the machines runs.
 const (
 	ProviderBuiltIn ProviderKind = "built-in"
 	ProviderProgram ProviderKind = "program"
 	ProviderImage   ProviderKind = "image"
+	ProviderFolder  ProviderKind = "folder"
 )
 
 // ProviderRecord is a provider of components in a site's registry. Name and version are its key.
@@ -191,12 +193,15 @@ type ProviderRecord struct {
 	Version string
 	Kind    ProviderKind
 	Place   string  // of a program, or of an image's archive: its path, on every machine that runs it. Otherwise the image's reference, as given
-	Digest  string  // "sha256:…" of the program; of an image: its ID, which is the digest of its configuration
+	Digest  string  // "sha256:…" of the program, or of all code with its interpreter; of an image: its ID, which is the digest of its configuration
 	Archive string  // "sha256:…" of the file that an image is loaded from; empty: there is none
 	Dialect Dialect // that its containers speak; only this site's operator says
 	AddedBy string  // user
 	AddedAt time.Time
-	Papers  string // digest of the papers that are kept of it; another one means other papers. Empty: there are none
+	// Interpreter is what runs the code of a folder or image that keeps FATE's component contract: a path on the machine, or in the image. Empty:
+	// it is a program of its own.
+	Interpreter string
+	Papers      string // digest of the papers that are kept of it; another one means other papers. Empty: there are none
 }
 
 // Ref names the provider, without a device.

@@ -35,6 +35,7 @@ a vendor. What is registered is run as it was registered and not otherwise: the 
 // registering are the flags of what is to be registered, or held against the contract.
 type registering struct {
 	name, version, dialect string
+	interpreter            string
 	descriptions           []string
 	signature, sbom        string
 }
@@ -43,13 +44,14 @@ func (r *registering) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.name, "name", "", "whose it must say to be (default: whoever it says)")
 	c.Flags().StringVar(&r.version, "version", "", "in which version (default: which it says)")
 	c.Flags().StringVar(&r.dialect, "dialect", "", "which its containers speak (default: fate-flow, as those of our kit do)")
+	c.Flags().StringVar(&r.interpreter, "python", "", "interpreter that runs the code of a folder, or of an image, that keeps FATE's component contract, like /opt/fate/venv/bin/python")
 	c.Flags().StringVar(&r.signature, "signature", "", "file with its publisher's signature, in minisign's form (default: FILE.minisig, if there is one)")
 	c.Flags().StringVar(&r.sbom, "sbom", "", "file with the list of what it is made of, in CycloneDX's JSON (default: made from what it says)")
 	c.Flags().StringArrayVar(&r.descriptions, "description", nil, "file with the description, in JSON or YAML, of a component of an image that does not describe itself; may be repeated")
 }
 
 func (r *registering) read(what string) (sdk.Registration, error) {
-	n := sdk.Registration{Name: r.name, Version: r.version, Dialect: r.dialect}
+	n := sdk.Registration{Name: r.name, Version: r.version, Dialect: r.dialect, Interpreter: r.interpreter}
 	var err error
 	if n.Place, err = place(what); err != nil {
 		return n, err
@@ -281,7 +283,7 @@ where it has several versions. --sbom prints what it is made of instead, in Cycl
 			return o.show(c, shownProvider{p, papers}, func(w io.Writer) {
 				for _, row := range [][2]string{
 					{"provider", p.Ref()}, {"kind", p.Kind}, {"dialect", p.Dialect}, {"place", p.Place}, {"digest", p.Digest}, {"archive", p.Archive},
-					{"added", moment(&p.AddedAt)}, {"by", p.AddedBy}, {"signed by", papers.SignedBy}, {"signed text", papers.Comment}, {"SBOM", papers.Origin},
+					{"interpreter", p.Python}, {"added", moment(&p.AddedAt)}, {"by", p.AddedBy}, {"signed by", papers.SignedBy}, {"signed text", papers.Comment}, {"SBOM", papers.Origin},
 					{"refused", papers.Refused},
 				} {
 					if row[1] != "" {

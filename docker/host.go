@@ -98,6 +98,31 @@ func (h *host) LoadArchive(ctx context.Context, archive string) (_ driver.Image,
 	return h.imageOr(ctx, a.ID, err)
 }
 
+// Equip implements driver.Images.
+func (h *host) Equip(ctx context.Context, of, program string) (string, error) {
+	text, err := os.ReadFile(program)
+	if err != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "program of the components: %w", err)
+	}
+	if err := image.CheckStatic(text); err != nil {
+		return "", err
+	}
+	base, err := h.Base(ctx, of)
+	if err != nil {
+		return "", err
+	}
+	img, err := image.Equip(base, text)
+	if err != nil {
+		return "", err
+	}
+	have, err := h.HasImage(ctx, img.ID)
+	if err != nil || have {
+		return img.ID, err
+	}
+	h.gets(img.ID)
+	return h.LoadImage(ctx, bytes.NewReader(img.Tar))
+}
+
 // ArchiveID implements driver.Images.
 func (h *host) ArchiveID(_ context.Context, archive string) (string, error) {
 	a, err := image.OpenArchive(archive)

@@ -14,14 +14,15 @@ import (
 type Provider struct {
 	Name       string           `json:"name"`
 	Version    string           `json:"version"`
-	Kind       string           `json:"kind"`       // built-in, program or image
-	Place      string           `json:"place"`      // path of the program or archive at the node, or reference of the image
-	Digest     string           `json:"digest"`     // of the program; of an image its ID
-	Archive    string           `json:"archive"`    // digest of the file that an image is loaded from
-	Dialect    string           `json:"dialect"`    // that its containers speak
-	AddedBy    string           `json:"added_by"`   // user
-	AddedAt    int64            `json:"added_at"`   // milliseconds since 1970
-	Components []wire.Component `json:"components"` // without their descriptions
+	Kind       string           `json:"kind"`        // built-in, program, image or folder
+	Place      string           `json:"place"`       // path of the program or archive at the node, or reference of the image
+	Digest     string           `json:"digest"`      // of the program; of an image its ID
+	Archive    string           `json:"archive"`     // digest of the file that an image is loaded from
+	Python     string           `json:"interpreter"` // that runs its code, of FATE's contract; empty: it is a program of its own
+	Dialect    string           `json:"dialect"`     // that its containers speak
+	AddedBy    string           `json:"added_by"`    // user
+	AddedAt    int64            `json:"added_at"`    // milliseconds since 1970
+	Components []wire.Component `json:"components"`  // without their descriptions
 }
 
 // Ref names the provider.
@@ -44,6 +45,9 @@ type Registration struct {
 	// Place is the whole path of a program or of an image's archive at the node's machine, or the reference of an image that
 	// its runtime has.
 	Place string `json:"place"`
+	// Interpreter runs the code at Place, a folder or an image of it, that keeps FATE's component contract: a path at the node's machine, or a
+	// name or path in the image. Empty: what is registered is a program of its own.
+	Interpreter string `json:"interpreter,omitempty"`
 	// Name and Version are whose it must say to be; empty: whoever it says.
 	Name    string `json:"name,omitempty"`
 	Version string `json:"version,omitempty"`

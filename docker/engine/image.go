@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"openflow"
+	"openflow/docker/image"
 	"openflow/runtime/driver"
 )
 
@@ -65,6 +66,23 @@ func (r *Runtime) Image(ctx context.Context, name string) (driver.Image, error) 
 		img.Volumes = slices.Sorted(maps.Keys(c.Volumes))
 	}
 	return img, nil
+}
+
+// Base is what another image of an image is made of. Errors: CodeNotFound.
+func (r *Runtime) Base(ctx context.Context, id string) (image.Base, error) {
+	found, err := r.api.ImageInspect(ctx, id)
+	if err != nil {
+		return image.Base{}, r.wrap(ctx, err, "image "+id)
+	}
+	base := image.Base{OS: found.Os, Arch: found.Architecture, Layers: found.RootFS.Layers}
+	raw, err := json.Marshal(found.Config)
+	if err == nil {
+		err = json.Unmarshal(raw, &base.Config) // both are OCI's form
+	}
+	if err != nil {
+		return base, openflow.Errorf(openflow.CodeInvalid, "image %s: its configuration: %w", id, err)
+	}
+	return base, nil
 }
 
 func notAName(name string) error {

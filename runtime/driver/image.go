@@ -40,6 +40,10 @@ type Images interface {
 	// PullImage has the runtime fetch what a reference names from its registry. Errors: CodeNotFound, CodeUnavailable.
 	PullImage(ctx context.Context, reference string) (Image, error)
 
+	// Equip gives the runtime an image that is another one of its images with a program of this machine in it, which is its entry point.
+	// The same two make the same image. Errors: CodeNotFound (no such image), CodeInvalid (the program cannot run there).
+	Equip(ctx context.Context, image, program string) (id string, err error)
+
 	// Layers visits the layers of an image that the runtime has, the lowest first, each as a tar that is not packed. Errors:
 	// CodeNotFound, CodeUnavailable, CodeInvalid; those of each.
 	Layers(ctx context.Context, id string, each func(layer io.Reader) error) error
@@ -56,6 +60,12 @@ func (n NoImages) refuse() (Image, error) {
 func (n NoImages) Layers(context.Context, string, func(io.Reader) error) error {
 	_, err := n.refuse()
 	return err
+}
+
+// Equip implements Images.
+func (n NoImages) Equip(context.Context, string, string) (string, error) {
+	_, err := n.refuse()
+	return "", err
 }
 
 // ArchiveID implements Images.

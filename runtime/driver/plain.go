@@ -55,6 +55,11 @@ func (p Plain) Layers(ctx context.Context, id string, each func(io.Reader) error
 	return NoImages{p.Name}.Layers(ctx, id, each)
 }
 
+// Equip implements Images.
+func (p Plain) Equip(ctx context.Context, image, program string) (string, error) {
+	return NoImages{p.Name}.Equip(ctx, image, program)
+}
+
 // ArchiveID implements Images.
 func (p Plain) ArchiveID(ctx context.Context, archive string) (string, error) {
 	return NoImages{p.Name}.ArchiveID(ctx, archive)

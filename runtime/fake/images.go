@@ -87,6 +87,19 @@ func (r *Runtime) PullImage(_ context.Context, reference string) (driver.Image, 
 	return r.fetch(reference, openflow.CodeUnavailable)
 }
 
+// Equip implements driver.Images. Images in memory have no files: the other one is named by both.
+func (r *Runtime) Equip(ctx context.Context, image, program string) (string, error) {
+	img, err := r.Image(ctx, image)
+	if err != nil {
+		return "", err
+	}
+	img.ID, img.Entrypoint, img.Command = img.ID+"+"+program, []string{program}, nil
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	r.m.images.keep(img)
+	return img.ID, nil
+}
+
 // ArchiveID implements driver.Images.
 func (r *Runtime) ArchiveID(_ context.Context, archive string) (string, error) {
 	r.m.mu.Lock()

@@ -94,6 +94,9 @@ func (d *decision) what() string {
 	if d.of.Kind == openflow.ProviderProgram || d.of.Kind == openflow.ProviderBuiltIn {
 		return "program " + openflow.Line(d.of.Reference)
 	}
+	if d.of.Kind == openflow.ProviderFolder {
+		return "code in " + openflow.Line(d.of.Reference)
+	}
 	return "image " + openflow.Line(d.of.Reference)
 }
 

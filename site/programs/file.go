@@ -27,11 +27,12 @@ type sort struct {
 	what   string
 	access uint32 // that this user must have
 	most   int64  // bytes
+	empty  bool   // it may be empty
 }
 
 var (
-	aProgram  = sort{"a program", unix.X_OK, 1 << 30}
-	anArchive = sort{"an archive", unix.R_OK, 32 << 30}
+	aProgram  = sort{what: "a program", access: unix.X_OK, most: 1 << 30}
+	anArchive = sort{what: "an archive", access: unix.R_OK, most: 32 << 30}
 )
 
 // Inspect looks at the file that is to be registered as a program and gives its path, free of links, and its digest. It
@@ -89,22 +90,30 @@ func unusable(path string, as sort, err error) error {
 // closed refuses a file that somebody else can change, or replace in one of the folders above it.
 func closed(path string, as sort) error {
 	for at := path; ; at = filepath.Dir(at) {
-		info, err := os.Lstat(at)
-		if err != nil {
-			return unusable(path, as, err)
-		}
-		uid, gid := 0, 0
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			uid, gid = int(stat.Uid), int(stat.Gid)
-		}
-		if changeable(info.Mode(), uid, gid) {
-			return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as %s: other users can change %s", path, as.what, at).
-				WithHint("put it where only root and this node's user may write")
+		if err := own(at, as); err != nil {
+			return err
 		}
 		if at == filepath.Dir(at) {
 			return nil
 		}
 	}
+}
+
+// own refuses a file or folder that somebody else can change; see changeable.
+func own(path string, as sort) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return unusable(path, as, err)
+	}
+	uid, gid := 0, 0
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		uid, gid = int(stat.Uid), int(stat.Gid)
+	}
+	if changeable(info.Mode(), uid, gid) {
+		return openflow.Errorf(openflow.CodeInvalid, "it cannot be used as %s: other users can change %s", as.what, path).
+			WithHint("put it where only root and this node's user may write")
+	}
+	return nil
 }
 
 // changeable reports whether others than root and this user, and the groups of both, can change what has that mode and these
@@ -157,7 +166,7 @@ func stat(fd int, as sort) (identity, error) {
 	switch {
 	case s.Mode&unix.S_IFMT != unix.S_IFREG:
 		return identity{}, errors.New("it is not a regular file")
-	case s.Size == 0:
+	case s.Size == 0 && !as.empty:
 		return identity{}, errors.New("it is empty")
 	case s.Size > as.most:
 		return identity{}, fmt.Errorf("it has %d bytes, more than %d", s.Size, as.most)

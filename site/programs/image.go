@@ -21,8 +21,9 @@ const restoreWithin = 10 * time.Minute
 // Inspect looks at what is to be registered: the path of a program, the path of an image's archive, or the reference of an
 // image. Nothing is pulled, loaded or run: an image that is not here yet has no digest. What else is missing in the record is said
 // by the program itself. Errors: CodeInvalid (it is none of these, or the runtime runs no images), CodeUnavailable.
-func (p *Programs) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, error) {
-	r := openflow.ProviderRecord{Kind: openflow.ProviderImage, Place: what}
+// The interpreter is what runs its code, where it is code that keeps FATE's contract.
+func (p *Programs) Inspect(ctx context.Context, what, interpreter string) (openflow.ProviderRecord, error) {
+	r := openflow.ProviderRecord{Kind: openflow.ProviderImage, Place: what, Interpreter: interpreter}
 	if !filepath.IsAbs(what) {
 		img, err := p.Images.Image(ctx, what)
 		if openflow.CodeOf(err) == openflow.CodeNotFound {
@@ -34,6 +35,9 @@ func (p *Programs) Inspect(ctx context.Context, what string) (openflow.ProviderR
 	if err := checkPath(what); err != nil {
 		return r, err
 	}
+	if isFolder(what) {
+		return p.inspectFolder(ctx, r)
+	}
 	archive, err := isTar(what)
 	if err != nil {
 		return r, unusable(what, anArchive, err)
@@ -44,6 +48,9 @@ func (p *Programs) Inspect(ctx context.Context, what string) (openflow.ProviderR
 				WithHint("unpack it first, with %s", by)
 		}
 		r.Kind = openflow.ProviderProgram
+		if interpreter != "" {
+			return r, openflow.Errorf(openflow.CodeInvalid, "%s is a program, and no interpreter runs it", what).WithHint("name the folder of the code")
+		}
 		r.Place, r.Digest, err = Inspect(what)
 		return r, err
 	}
@@ -87,6 +94,9 @@ func (p *Programs) Discard(ctx context.Context, r openflow.ProviderRecord) error
 			err = errors.Join(err, p.Images.Discard(ctx, r.Digest))
 		}
 		return err
+	}
+	if r.Kind == openflow.ProviderFolder {
+		return nil // what runs it is the built-in provider's
 	}
 	key := brought{r.Place, r.Digest}
 	p.mu.Lock()
@@ -265,6 +275,8 @@ func (p *Programs) verifyImage(ctx context.Context, r openflow.ProviderRecord) e
 // thing is what a provider has, for people.
 func thing(r openflow.ProviderRecord) string {
 	switch {
+	case r.Kind == openflow.ProviderFolder:
+		return "the code"
 	case r.Kind != openflow.ProviderImage:
 		return "the program"
 	case r.Archive != "":

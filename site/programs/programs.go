@@ -78,6 +78,11 @@ func (p *Programs) Of(ctx context.Context, provider string) (openflow.Program, e
 	ref = record.Ref()
 	ref.Device = p.Device
 	started := openflow.Program{Command: []string{"run"}, Dialect: record.Dialect, Provider: ref.String(), Digest: record.Digest}
+	if record.Interpreter != "" {
+		started.Command = arguments(record, started.Command...)
+		started.Image, err = p.Ready(ctx, record)
+		return started, err
+	}
 	if record.Kind == openflow.ProviderImage {
 		img, err := p.ready(ctx, record)
 		if started.Image = img.ID; len(img.Entrypoint) == 0 {
@@ -111,7 +116,13 @@ func (p *Programs) find(ctx context.Context, ref openflow.ProviderRef) (openflow
 func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
 	if r.Kind == openflow.ProviderImage {
 		img, err := p.ready(ctx, r)
-		return img.ID, err
+		if err != nil || r.Interpreter == "" {
+			return img.ID, err
+		}
+		return p.equip(ctx, r, img.ID)
+	}
+	if r.Kind == openflow.ProviderFolder {
+		return p.launched(ctx, r)
 	}
 	if err := p.allow(r); err != nil {
 		return "", err
@@ -188,7 +199,7 @@ func (p *Programs) Ask(ctx context.Context, r openflow.ProviderRecord, most int,
 	if err != nil {
 		return driver.Answer{}, err
 	}
-	return p.Question(ctx, driver.Question{Image: image, Command: args, Most: most})
+	return p.Question(ctx, driver.Question{Image: image, Command: arguments(r, args...), Most: most})
 }
 
 // Verify compares a provider's program or image on this machine with its record, and changes nothing. Errors: CodeNotFound (it
@@ -197,6 +208,9 @@ func (p *Programs) Ask(ctx context.Context, r openflow.ProviderRecord, most int,
 func (p *Programs) Verify(ctx context.Context, r openflow.ProviderRecord) error {
 	if r.Kind == openflow.ProviderImage {
 		return p.verifyImage(ctx, r)
+	}
+	if r.Kind == openflow.ProviderFolder {
+		return p.verifyFolder(ctx, r)
 	}
 	if err := p.allow(r); err != nil {
 		return err
@@ -227,6 +241,10 @@ func (p *Programs) changed(r openflow.ProviderRecord, now string) error {
 		r.Ref(), p.Machine, r.Place, since, r.Digest, now)
 	if r.Kind == openflow.ProviderBuiltIn {
 		return err.WithHint("restart the node or worker, so that it takes the new program; until then its runs wait")
+	}
+	if r.Kind == openflow.ProviderFolder {
+		return err.WithHint("put the registered files back, and remove what Python has written beside them (__pycache__); to use the new ones, "+
+			"register them under another version, or remove provider %s first", r.Ref())
 	}
 	return err.WithHint("put the registered file back; to use the new one, register it under another version, or remove provider %s first", r.Ref())
 }

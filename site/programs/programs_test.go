@@ -97,7 +97,7 @@ func TestInspectOfACompressedArchive(t *testing.T) {
 	for begin, by := range map[string]string{"\x1f\x8b\x08": "gunzip", "BZh9": "bunzip2", "\xfd7zXZ\x00": "unxz", "\x28\xb5\x2f\xfd": "unzstd", "PK\x03\x04": "unzip"} {
 		path := filepath.Join(t.TempDir(), "acme.tar.gz")
 		require.NoError(t, os.WriteFile(path, []byte(begin+"anything"), 0o600))
-		_, err := (&programs.Programs{}).Inspect(t.Context(), path)
+		_, err := (&programs.Programs{}).Inspect(t.Context(), path, "")
 		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 		require.ErrorContains(t, err, "is compressed, and the archive of an image is not (unpack it first, with "+by+")")
 	}

@@ -88,7 +88,10 @@ func (g *Registry) Hold(ctx context.Context, n Registration) (found []openflow.F
 		return h.list, nil
 	}
 	r.Dialect = speaks
-	if r.Kind == openflow.ProviderImage {
+	if r.Kind == openflow.ProviderImage && r.Interpreter == "" {
+		r.Interpreter = codeIn(img)
+	}
+	if r.Kind == openflow.ProviderImage && r.Interpreter == "" {
 		h.image(img)
 	}
 	if n.Papers, err = g.judge(ctx, r, nil, papers); !h.judge("policy", err, "the site's policy lets it run") {
@@ -106,7 +109,7 @@ func (g *Registry) Hold(ctx context.Context, n Registration) (found []openflow.F
 		h.judge("description", err, "")
 		return h.list, nil
 	}
-	if r.Kind == openflow.ProviderProgram || len(img.Entrypoint) > 0 {
+	if r.Kind == openflow.ProviderProgram || r.Interpreter == "" && len(img.Entrypoint) > 0 {
 		p.refuses(ctx, h)
 	}
 	stay := slices.DeleteFunc(slices.Clone(said), func(c openflow.ComponentRecord) bool { return !resident(c) })

@@ -46,8 +46,8 @@ type Description struct {
 // Machine is what the registry asks of the machine that it is on.
 type Machine interface {
 	// Inspect looks at what is to be registered: a program, an archive of an image, or an image by its reference. It brings
-	// nothing here: an image that is not here has no digest.
-	Inspect(ctx context.Context, what string) (openflow.ProviderRecord, error)
+	// nothing here: an image that is not here has no digest. The interpreter runs its code, where it is a folder of code, or an image of it.
+	Inspect(ctx context.Context, what, interpreter string) (openflow.ProviderRecord, error)
 	// Fetch brings an image that was inspected to where it runs.
 	Fetch(ctx context.Context, r openflow.ProviderRecord) (openflow.ProviderRecord, driver.Image, error)
 	// Discard removes again what Fetch and Ready have brought, and nothing that was there before.

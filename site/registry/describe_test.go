@@ -29,8 +29,8 @@ func program(t *testing.T, script string) string {
 // here asks programs of this machine as this user.
 type here struct{}
 
-func (here) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, error) {
-	return (&programs.Programs{Images: driver.NoImages{Runtime: "process"}}).Inspect(ctx, what)
+func (here) Inspect(ctx context.Context, what, _ string) (openflow.ProviderRecord, error) {
+	return (&programs.Programs{Images: driver.NoImages{Runtime: "process"}}).Inspect(ctx, what, "")
 }
 
 // Fetch and Discard have nothing to bring or to remove.

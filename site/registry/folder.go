@@ -50,7 +50,7 @@ func (g *Registry) RegisterFolder(ctx context.Context, folder string) (made []op
 		return nil, nil, err
 	}
 	for _, file := range files {
-		r, err := g.Machine.Inspect(ctx, file)
+		r, err := g.Machine.Inspect(ctx, file, "")
 		if err == nil && slices.ContainsFunc(known, func(p openflow.ProviderRecord) bool {
 			here := p.Place == r.Place && p.Archive == r.Archive
 			return p.Kind == r.Kind && p.Digest == r.Digest && (here || p.Place != r.Place && slices.Contains(files, p.Place)) // once is enough

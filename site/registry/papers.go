@@ -29,7 +29,7 @@ type Judge interface {
 
 // inspect looks at what is to be registered, and asks the policy whether it may come here at all.
 func (g *Registry) inspect(ctx context.Context, n Registration) (r openflow.ProviderRecord, papers openflow.Papers, err error) {
-	if r, err = g.Machine.Inspect(ctx, n.What); err != nil {
+	if r, err = g.Machine.Inspect(ctx, n.What, n.Interpreter); err != nil {
 		return r, n.Papers, err
 	}
 	r.Name, r.Version = n.Name, n.Version

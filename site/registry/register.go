@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,7 +21,10 @@ type Registration struct {
 	What string
 	// Name and Version are whose it must say to be; empty: whoever it says. What cannot say so itself is of these.
 	Name, Version string
-	Dialect       openflow.Dialect // of its containers; empty: the usual one
+	// Interpreter runs the code of a folder, or of an image, that keeps FATE's component contract: a whole path, or in an image a name. Empty: what is
+	// registered is a program of its own.
+	Interpreter string
+	Dialect     openflow.Dialect // of its containers; empty: the usual one
 	// Descriptions are given beside an image, which is not asked for those components then.
 	Descriptions []json.RawMessage
 	// Papers are what the operator has of its publisher: a signature, an SBOM.
@@ -125,6 +129,9 @@ func (g *Registry) examine(ctx context.Context, n Registration) (openflow.Provid
 		return r, Description{}, papers, err
 	}
 	r.Dialect, r.AddedBy = speaks, n.User
+	if r.Kind == openflow.ProviderImage && r.Interpreter == "" {
+		r.Interpreter = codeIn(img)
+	}
 	if papers, err = g.judge(ctx, r, nil, papers); err != nil { // before anything of it runs
 		return r, Description{}, papers, err
 	}
@@ -177,6 +184,13 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 		return p, unkept(r.Place, "it wants volumes, and containers have none: %s", strings.Join(img.Volumes, ", "))
 	}
 	p.labelled, p.mute = labelled(img.Labels), len(img.Entrypoint) == 0
+	if r.Interpreter != "" { // its own entry point is not used
+		if p.mute = false; len(n.Descriptions) > 0 {
+			return p, openflow.Errorf(openflow.CodeInvalid, "the code of %s describes itself, so that no description is given beside it", r.Place).
+				WithHint("leave the descriptions out")
+		}
+		return p, nil
+	}
 	if len(n.Descriptions) > 0 {
 		p.given = map[string]json.RawMessage{}
 		for _, text := range n.Descriptions {
@@ -203,6 +217,20 @@ func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Regi
 		return p, unkept(r.Place, "it has no entry point that could be asked, and no label component.1.name")
 	}
 	return p, p.describeLabels(n)
+}
+
+// pythons are what images made for FATE-Flow run.
+var pythons = regexp.MustCompile(`^python(3(\.\d{1,2})?)?$`)
+
+// codeIn is the interpreter of an image that is made for FATE-Flow: one without an entry point, whose command is an interpreter that runs
+// FATE-Flow's own wrapper. Empty: it is none.
+//
+// Spec: fate-flow-api §3.3.2.
+func codeIn(img driver.Image) string {
+	if len(img.Entrypoint) > 0 || len(img.Command) == 0 || img.Labels[contractLabel] != "" || !pythons.MatchString(path.Base(img.Command[0])) {
+		return ""
+	}
+	return img.Command[0]
 }
 
 // everyone is all roles.
@@ -272,8 +300,8 @@ func nameIn(text json.RawMessage) (string, error) {
 	return c.Name, nil
 }
 
-// believe compares whose it says to be with what the operator expects. Nobody else takes the built-in provider's name, nor
-// FATE's own, which unmodified pipelines mean the built-in one by.
+// believe compares whose it says to be with what the operator expects. Nobody else takes the built-in provider's name. FATE's own is for
+// code that keeps FATE's contract: unmodified pipelines carry it, and mean that from then on.
 func (g *Registry) believe(ctx context.Context, n Registration, r openflow.ProviderRecord) error {
 	if n.Name != "" && r.Name != n.Name || n.Version != "" && r.Version != n.Version {
 		return openflow.Errorf(openflow.CodeInvalid, "%s says that it is of provider %s, not of %s", r.Place, r.Ref(),
@@ -285,7 +313,7 @@ func (g *Registry) believe(ctx context.Context, n Registration, r openflow.Provi
 		return err
 	}
 	taken := func(p openflow.ProviderRecord) bool { return p.Kind == openflow.ProviderBuiltIn && p.Name == r.Name }
-	if r.Name == foreign || slices.ContainsFunc(list, taken) {
+	if r.Name == foreign && r.Interpreter == "" || slices.ContainsFunc(list, taken) {
 		return openflow.Errorf(openflow.CodeInvalid, "the name %q stands for the built-in provider", r.Name).
 			WithHint("build it with a provider name of its own")
 	}

@@ -173,7 +173,7 @@ func (g *Registry) look(ctx context.Context, p openflow.ProviderRecord, componen
 			mine[c.Name] = true
 		}
 	}
-	if len(mine) == 0 && (!serves || p.Kind == openflow.ProviderProgram) {
+	if len(mine) == 0 && (!serves || p.Kind == openflow.ProviderProgram || p.Kind == openflow.ProviderFolder) {
 		return nil
 	}
 	_, unready := g.ready(ctx, p)

@@ -139,6 +139,10 @@ func applicant(r openflow.ProviderRecord, p openflow.Papers, parts []sbom.Part) 
 
 // vouched notes which file a signature may be of.
 func vouched(r openflow.ProviderRecord, p openflow.Papers) (openflow.Papers, error) {
+	if r.Kind == openflow.ProviderFolder && len(p.Signatures) > 0 {
+		return p, openflow.Errorf(openflow.CodeInvalid, "%s is a folder, and a publisher signs files", r.Place).
+			WithHint("leave the signature out; images.digests of the policy may name %s", r.Digest)
+	}
 	for i, s := range p.Signatures {
 		if _, err := publisher.ParseSignature(s.Text); err != nil {
 			return p, err
@@ -205,6 +209,9 @@ func measure(r openflow.ProviderRecord) (publisher.Message, error) {
 
 // derive makes a list of parts of a program or image. The list that lies in an image counts where the operator has given none.
 func (v *Vetter) derive(ctx context.Context, r openflow.ProviderRecord, given bool) (sbom.Document, bool, error) {
+	if r.Kind == openflow.ProviderFolder {
+		return sbom.Document{}, false, nil // which packages its code has, nobody but its operator can say: --sbom
+	}
 	if r.Kind != openflow.ProviderImage {
 		f, err := os.Open(r.Place)
 		if err != nil {

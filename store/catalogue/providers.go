@@ -24,6 +24,8 @@ type providerRow struct {
 	AddedBy string `db:"added_by"`
 	AddedAt int64  `db:"added_at"`
 	Papers  string `db:"papers"`
+
+	Interpreter string `db:"interpreter"`
 }
 
 // offerRow is a row of the table component.
@@ -85,7 +87,7 @@ func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, 
 			return c.putProvider(ctx, t, p, components, papers)
 		case err != nil:
 			return err
-		case have.Kind == p.Kind && have.Digest == p.Digest && have.Dialect == p.Dialect:
+		case have.Kind == p.Kind && have.Digest == p.Digest && have.Dialect == p.Dialect && have.Interpreter == p.Interpreter:
 			if err := same(ctx, t, p, components); err != nil {
 				return err
 			}
@@ -95,6 +97,10 @@ func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, 
 			return keepPapers(ctx, t, p, papers)
 		case have.Digest == p.Digest && have.Dialect != p.Dialect:
 			return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with containers that speak %s", have.Ref(), have.Dialect).
+				WithHint("to change that, remove it first: openflow provider remove %s", have.Ref())
+		}
+		if have.Digest == p.Digest {
+			return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with interpreter %q, which runs its code", have.Ref(), have.Interpreter).
 				WithHint("to change that, remove it first: openflow provider remove %s", have.Ref())
 		}
 		return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with another program or image: %s, %s", have.Ref(), have.Place, have.Digest).
@@ -189,7 +195,7 @@ func (c *Catalogue) putProvider(
 ) error {
 	_, err := t.exec(ctx, insertProvider, providerColumns.values(providerRow{
 		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Archive: p.Archive, Dialect: string(p.Dialect), AddedBy: p.AddedBy,
-		AddedAt: orNow(p.AddedAt, c.stamp()),
+		AddedAt: orNow(p.AddedAt, c.stamp()), Interpreter: p.Interpreter,
 	})...)
 	for _, o := range components {
 		var text string
@@ -223,7 +229,7 @@ func scanProvider(from row) (openflow.ProviderRecord, error) {
 	return openflow.ProviderRecord{
 		Name: r.Name, Version: r.Version, Kind: openflow.ProviderKind(r.Kind), Place: r.Place, Digest: r.Digest,
 		Archive: r.Archive, Dialect: openflow.Dialect(r.Dialect), AddedBy: r.AddedBy, AddedAt: timeOf(r.AddedAt),
-		Papers: r.Papers,
+		Interpreter: r.Interpreter, Papers: r.Papers,
 	}, err
 }
 

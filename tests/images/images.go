@@ -4,8 +4,9 @@ package images
 import (
 	"archive/tar"
 	"bytes"
-	_ "embed"
+	"embed"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,11 +54,41 @@ const interpreter = "/usr/bin/python3"
 // that knows nothing but the contract.
 func Python(t testing.TB) string {
 	t.Helper()
+	return pythonic(t, "pythonic/shout:3.1", map[string][]byte{"/component.py": pythonComponent},
+		v1.Config{Entrypoint: []string{interpreter, "-I", "-B", "/component.py"}, Env: []string{"LANG=C.UTF-8"}, Labels: contract})
+}
+
+//go:embed all:fate
+var fateCode embed.FS
+
+// FATE is the archive of an image as FATE-Flow starts them: this machine's Python, the code of a small provider that keeps FATE's component
+// contract, and a command that is a wrapper of FATE-Flow's kind. The wrapper is not there, since a node has its own.
+func FATE(t testing.TB) string {
+	t.Helper()
+	files := map[string][]byte{}
+	require.NoError(t, fs.WalkDir(fateCode, "fate/fate", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".py") {
+			return err
+		}
+		files["/opt/"+strings.TrimPrefix(path, "fate/")], err = fateCode.ReadFile(path)
+		return err
+	}))
+	return pythonic(t, "smallfate/scale:1.0", files, v1.Config{
+		Cmd: []string{interpreter, "/opt/fate_flow_executor.py", "component", "entrypoint"}, Env: []string{"LANG=C.UTF-8", "PATH=/usr/bin", "PYTHONPATH=/opt"},
+		Labels: map[string]string{"component.1.name": "scale"},
+	})
+}
+
+// pythonic is the archive of an image of this machine's Python with its standard library, and these files besides.
+func pythonic(t testing.TB, called string, files map[string][]byte, of v1.Config) string {
+	t.Helper()
 	real, err := filepath.EvalSymlinks(interpreter)
 	require.NoError(t, err, "install python3 of Debian: apt-get install python3")
 	var out bytes.Buffer
 	w := layer{t: t, to: tar.NewWriter(&out), has: map[string]bool{}}
-	w.file("/component.py", pythonComponent, 0o644)
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		w.file(path, files[path], 0o644)
+	}
 	w.copy(real, interpreter)
 	w.library(real)
 	stdlib := strings.TrimSpace(said(t, interpreter, "-I", "-c", `import sysconfig; print(sysconfig.get_path("stdlib"))`))
@@ -84,10 +115,11 @@ func Python(t testing.TB) string {
 	require.NoError(t, err)
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", runtime.GOARCH
-	config.Config = v1.Config{Entrypoint: []string{interpreter, "-I", "-B", "/component.py"}, Env: []string{"LANG=C.UTF-8"}, WorkingDir: "/", Labels: contract}
+	config.Config = of
+	config.Config.WorkingDir = "/"
 	img, err = mutate.ConfigFile(img, config)
 	require.NoError(t, err)
-	tag, err := name.NewTag("pythonic/shout:3.1", name.WithDefaultRegistry(""))
+	tag, err := name.NewTag(called, name.WithDefaultRegistry(""))
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "python.tar")
 	require.NoError(t, tarball.WriteToFile(path, tag, img))

@@ -176,7 +176,9 @@ type Provider struct {
 	Dialect openflow.Dialect      `json:"dialect,omitzero"`
 	AddedBy string                `json:"added_by,omitzero"`
 	AddedAt time.Time             `json:"added_at,omitzero"`
-	Papers  string                `json:"papers,omitzero"`
+
+	Interpreter string `json:"interpreter,omitzero"`
+	Papers      string `json:"papers,omitzero"`
 }
 
 // EncodeProvider is the inverse of Decode.

@@ -141,7 +141,7 @@ func TestWhatANodeAsks(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	ask := func(args ...string) (string, int) {
 		var out, log strings.Builder
-		code := Main(t.Context(), Command(code(t), interpreter, args...)[1:], os.Getenv, &out, &log)
+		code := Main(t.Context(), append([]string{"--python", interpreter, "--path", code(t)}, args...), os.Getenv, &out, &log)
 		return out.String(), code
 	}
 	text, exit := ask("list")

@@ -24,21 +24,9 @@ const Argument = "fate"
 // maxList bounds the list of a provider's components, in bytes.
 const maxList = 64 << 10
 
-// Command are the arguments for a provider whose code is in a folder, and which an interpreter runs; more of them follow: "list",
-// "desc --name NAME" or "run". Without a folder the code is where the interpreter finds it by itself, as in an image.
-func Command(folder, interpreter string, more ...string) []string {
-	args := []string{Argument}
-	if folder != "" {
-		args = append(args, "--path", folder)
-	}
-	if interpreter != "" {
-		args = append(args, "--python", interpreter)
-	}
-	return append(args, more...)
-}
-
 // Main answers what a node asks of a component's program (docs/spec/algorithm-image.md §3), for one that keeps FATE's contract.
-// The arguments are those of [Command] without the first. It returns the exit code.
+// The arguments are "--python PROGRAM" and "--path FOLDER", which both may be left out, and what is asked: "list", "desc --name NAME" or
+// "run". Without a folder the code is where the interpreter finds it by itself, as in an image. It returns the exit code.
 //
 // Spec: fate-flow-api §3.3.1.
 func Main(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {

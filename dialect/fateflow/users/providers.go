@@ -22,7 +22,8 @@ type ProviderBody struct {
 	Device   string `json:"device" check:"required"`
 	Version  string `json:"version" check:"required"`
 	Metadata struct {
-		Path  string `json:"path"`  // of a program, on device local
+		Path  string `json:"path"`  // of a folder of code, or of a program, on device local
+		Venv  string `json:"venv"`  // interpreter that runs the code of a folder, or of an image
 		Image string `json:"image"` // a reference or the path of an archive, on device docker
 	} `json:"metadata" check:"required"`
 	Descriptions map[string]json.RawMessage `json:"components_description"`
@@ -63,7 +64,7 @@ func (a *api) registerProvider(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := registry.Registration{What: what, Name: b.Name, Version: b.Version, User: a.Who(r)}
+	n := registry.Registration{What: what, Interpreter: b.Metadata.Venv, Name: b.Name, Version: b.Version, User: a.Who(r)}
 	for _, name := range slices.Sorted(maps.Keys(b.Descriptions)) {
 		n.Descriptions = append(n.Descriptions, b.Descriptions[name])
 	}
@@ -135,6 +136,9 @@ func (a *api) queryProviders(r *http.Request) (any, error) {
 		}
 		if p.Kind == openflow.ProviderImage {
 			rows[i].Metadata = map[string]string{"image": p.Place, "digest": p.Digest}
+		}
+		if p.Interpreter != "" {
+			rows[i].Metadata["venv"] = p.Interpreter
 		}
 	}
 	return rows, err

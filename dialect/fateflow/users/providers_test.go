@@ -32,7 +32,7 @@ import (
 // vendor is a machine with an image of acme in each version, with the component psi.
 type vendor struct{}
 
-func (vendor) Inspect(_ context.Context, what string) (openflow.ProviderRecord, error) {
+func (vendor) Inspect(_ context.Context, what, _ string) (openflow.ProviderRecord, error) {
 	_, version, ok := strings.Cut(what, "/")
 	if !ok {
 		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeNotFound, "no image %s", what)

@@ -16,11 +16,12 @@ import (
 type Provider struct {
 	Name       string           `json:"name"`
 	Version    string           `json:"version"`
-	Kind       string           `json:"kind"`              // built-in, program or image
+	Kind       string           `json:"kind"`              // built-in, program, image or folder
 	Place      string           `json:"place"`             // path of the program or archive, or reference of the image
 	Digest     string           `json:"digest"`            // of the program; of an image its ID
 	Archive    string           `json:"archive,omitempty"` // digest of the file that an image is loaded from
-	Dialect    string           `json:"dialect"`           // that its containers speak
+	Python     string           `json:"interpreter,omitempty"`
+	Dialect    string           `json:"dialect"` // that its containers speak
 	AddedBy    string           `json:"added_by"`
 	AddedAt    *int64           `json:"added_at"`
 	Components []wire.Component `json:"components"` // without their descriptions
@@ -29,7 +30,7 @@ type Provider struct {
 func (a *api) encodeProvider(p openflow.ProviderRecord, components []openflow.ComponentRecord) Provider {
 	out := Provider{
 		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Archive: p.Archive, Dialect: string(p.Dialect),
-		AddedBy: p.AddedBy, AddedAt: wire.Millis(p.AddedAt), Components: []wire.Component{},
+		Python: p.Interpreter, AddedBy: p.AddedBy, AddedAt: wire.Millis(p.AddedAt), Components: []wire.Component{},
 	}
 	for _, c := range components {
 		out.Components = append(out.Components, a.encodeComponent(c, false).Listed())
@@ -76,6 +77,7 @@ type ProviderChange struct {
 	Place        string            `json:"place,omitempty"`        // in register and check: a whole path, or the reference of an image
 	Name         string            `json:"name,omitempty"`         // whose it must be; empty: whoever it says
 	Version      string            `json:"version,omitempty"`      // likewise
+	Interpreter  string            `json:"interpreter,omitempty"`  // runs the code of a folder, or of an image, that keeps FATE's contract
 	Dialect      string            `json:"dialect,omitempty"`      // what its containers speak; empty: the usual
 	Descriptions []json.RawMessage `json:"descriptions,omitempty"` // of components, given beside an image
 	Signature    string            `json:"signature,omitempty"`    // of its publisher, in minisign's form
@@ -98,6 +100,9 @@ func decodeChange(r *http.Request) (ProviderChange, error) {
 			return b, err
 		}
 	}
+	if err := wire.CheckText("interpreter", b.Interpreter, maxPlace); err != nil {
+		return b, err
+	}
 	return b, wire.CheckText("place", b.Place, maxPlace)
 }
 
@@ -108,7 +113,7 @@ func (a *api) registration(r *http.Request) (registry.Registration, error) {
 		err = openflow.Errorf(openflow.CodeInvalid, "invalid request: missing place")
 	}
 	return registry.Registration{
-		What: b.Place, Name: b.Name, Version: b.Version, Dialect: openflow.Dialect(b.Dialect), Descriptions: b.Descriptions, Papers: papersOf(b),
+		What: b.Place, Interpreter: b.Interpreter, Name: b.Name, Version: b.Version, Dialect: openflow.Dialect(b.Dialect), Descriptions: b.Descriptions, Papers: papersOf(b),
 		User: a.Who(r),
 	}, err
 }
