@@ -31,11 +31,12 @@ demo: reference ## Run the main job on three nodes of this machine (ARGS="--keep
 
 test: services lint unit race ## Everything that the gate runs: installs and starts what it needs
 
-services: ## Start Docker and install what the tests start themselves (PostgreSQL, Redis, a C compiler), where missing and allowed
+services: ## Start Docker and install what the tests start themselves (PostgreSQL, Redis, RabbitMQ, a C compiler), where missing and allowed
 	bash tests/services/docker.sh
 	bash tests/services/postgres.sh
 	bash tests/services/compiler.sh
 	bash tests/services/redis.sh
+	bash tests/services/rabbitmq.sh
 
 lint: ## Formatting, vet, staticcheck, determinism of workflows, tidiness, version pins
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }

@@ -11,6 +11,7 @@ type SitePolicy struct {
 	Policy
 	Images     ImagesPolicy     `json:"images" yaml:"images"`
 	Containers ContainersPolicy `json:"containers" yaml:"containers"`
+	Engines    EnginesPolicy    `json:"engines" yaml:"engines"`
 }
 
 // Policy is what the owner of a site's data allows, whoever submits. It is enforced by the site's own node and, inside a
@@ -68,6 +69,13 @@ type ContainersPolicy struct {
 	MaxDisk      Bytes    `json:"max_disk" yaml:"max_disk"`           // files that it writes
 	MaxLog       Bytes    `json:"max_log" yaml:"max_log"`             // of its output that is kept on the machine
 	MaxStored    Bytes    `json:"max_stored" yaml:"max_stored"`       // outputs that one run may store
+}
+
+// EnginesPolicy names services of the site that tasks reach through its node, and in no other way. Each entry begins with the
+// provider whose tasks may, which may be "*".
+type EnginesPolicy struct {
+	RabbitMQ []string `json:"rabbitmq" yaml:"rabbitmq"` // "fate HOST:PORT MANAGEMENT-PORT FILE": a broker, with the file of its account
+	Partners []string `json:"partners" yaml:"partners"` // "fate PARTY HOST:PORT": a partner's broker, as that of the site reaches it
 }
 
 // Bytes is an amount that people write with a unit, as ParseBytes reads it.

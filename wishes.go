@@ -38,6 +38,8 @@ type Confinement struct {
 	Disk         int64    `json:"disk,omitzero"`
 	Log          int64    `json:"log,omitzero"`
 	LeastDisk    int64    `json:"least_disk,omitzero"` // bytes that it needs, more than its node lets others write
+
+	Broker *BrokerUse `json:"broker,omitempty"` // nil: it uses none
 }
 
 // Papers are what is kept of a provider besides its content: who vouches for it, and what it is made of.

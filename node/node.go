@@ -303,6 +303,7 @@ func (n *Node) serve(ctx context.Context) error {
 		},
 	}
 	containers := &base.Site{
+		Broker: n.broker,
 		Policy: n.policy.Policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
 		Files:  base.Files{Uploads: n.uploads(), Downloads: n.downloads()},
 		Intake: &reply.Intake{Calls: runCalls(), Each: maxMessage, All: allMessages}, Hindered: n.watch.Hindered,

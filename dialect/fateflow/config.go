@@ -66,6 +66,16 @@ type federation struct {
 type federationMetadata struct {
 	FederationID string            `json:"federation_id"`
 	Parties      federationParties `json:"parties"`
+
+	// Of a broker: where those of the other parties are, as the site's own reaches them, and whether it copies from them.
+	RouteTable map[string]brokerAddress `json:"route_table,omitempty"`
+	Mode       string                   `json:"mode,omitempty"`
+}
+
+// brokerAddress is where a broker is.
+type brokerAddress struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
 }
 
 // federationParties lists all parties of the task, in the order of the DAG.

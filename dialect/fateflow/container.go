@@ -3,6 +3,7 @@ package fateflow
 import (
 	"encoding/json"
 	"maps"
+	"net"
 	"strconv"
 	"strings"
 
@@ -42,6 +43,13 @@ func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Pla
 	for _, p := range r.Spec.Parties {
 		session.Parties.Parties = append(session.Parties.Parties, federationParty{Role: string(p.Role), PartyID: string(p.ID)})
 	}
+	engine := "openflow"
+	if b := g.May.Broker; b != nil {
+		engine, session.Mode, session.RouteTable = "rabbitmq", "replication", routes(*b)
+		if b.Shared {
+			session.Mode = "client"
+		}
+	}
 	device := "CPU"
 	if len(r.GPUIDs) > 0 {
 		device = "GPU"
@@ -62,7 +70,7 @@ func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Pla
 			Device:     typed{Type: device, Metadata: map[string]any{}},
 			Storage:    "openflow",
 			Computing:  typed{Type: "standalone", Metadata: map[string]any{"computing_id": wire.PartyTaskID(r.Key)}},
-			Federation: federation{Type: "openflow", Metadata: session},
+			Federation: federation{Type: engine, Metadata: session},
 		},
 		MLMD:      mlmd{Type: "flow", Metadata: mlmdMetadata{Host: at.Host, Port: at.Port, Protocol: "http", APIVersion: "v2"}},
 		EngineRun: wire.EngineRun(r.Spec.Conf), ComputingPartitions: g.Partitions, LauncherName: "default", LauncherConf: map[string]any{}, Policy: g.Policy,
@@ -72,6 +80,17 @@ func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Pla
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: its parameters cannot be encoded: %w", r.Key, err)
 	}
 	return b, nil
+}
+
+// routes are the brokers of the other parties, by party.
+func routes(use openflow.BrokerUse) map[string]brokerAddress {
+	table := map[string]brokerAddress{}
+	for party, at := range use.Partners {
+		host, port, _ := net.SplitHostPort(at)
+		n, _ := strconv.Atoi(port) // the policy was checked
+		table[string(party)] = brokerAddress{host, n}
+	}
+	return table
 }
 
 func inputsOf(inputs []openflow.Input) (inputArtifacts, error) {

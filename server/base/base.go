@@ -38,6 +38,8 @@ type Store interface {
 	AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error
 	// TakeObjects counts bytes of objects for a run, or gives them back when they are negative.
 	TakeObjects(ctx context.Context, k openflow.TaskKey, bytes int64) error
+	// AppendAudit records what a run was let through to; an event whose ID is there already is none.
+	AppendAudit(ctx context.Context, e openflow.AuditEvent) error
 	SpendScores(ctx context.Context, s openflow.ScoreSpend, memory time.Duration) error
 }
 
@@ -55,6 +57,8 @@ type Site struct {
 	Policy      openflow.Policy // of this site
 	Files       Files           // of this machine
 	Space       func() error    // nil, or what it answers: there is room for new data
+	// Broker is the broker that the runs of a provider may use; ok is false where the policy names none; nil: there is none.
+	Broker func(provider string) (b openflow.Broker, ok bool, err error)
 	// Hindered is told how it went each time that a run stores something or sends a message; nil: nobody is.
 	Hindered func(session openflow.SessionID, what openflow.Passage, err error)
 	Traced   func(http.Handler) http.Handler // wraps what is not a message, once the credential has been checked; nil: nothing

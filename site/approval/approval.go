@@ -311,6 +311,9 @@ func (d *decision) wishes() {
 			d.refuse("containers."+r.rule, fmt.Sprintf("if it may have so much, raise containers.%s of the policy", r.rule), "it asks for %s, and %s is the most", r.text(r.wish), r.text(r.most))
 		}
 	}
+	if b, _, ok := Broker(d.policy, d.of.Provider); ok {
+		may.Broker = &b.Use
+	}
 	d.approval.May = may
 }
 

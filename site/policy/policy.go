@@ -53,6 +53,8 @@ var checks = map[string]func(string) error{
 	"containers.mounts":        approval.CheckMount,
 	"containers.networks":      approval.CheckNetwork,
 	"containers.environment":   approval.CheckVariable,
+	"engines.rabbitmq":         approval.CheckBroker,
+	"engines.partners":         approval.CheckPartner,
 	"images.blocking_severity": severity(openflow.Severities()),
 	"images.unrated":           severity(openflow.Severities()[:4]),
 }

@@ -17,8 +17,19 @@ const Interpreter = "/usr/bin/python3"
 // SmallFATE is a copy of the code of a small provider, smallfate, that keeps FATE's component contract. The test may change it.
 func SmallFATE(t testing.TB) string {
 	t.Helper()
+	return codeOf(t, "fate")
+}
+
+// TalkingFATE is that of another, talkfate, whose components talk with those of other parties.
+func TalkingFATE(t testing.TB) string {
+	t.Helper()
+	return codeOf(t, "fatetalk")
+}
+
+func codeOf(t testing.TB, provider string) string {
+	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
-	from := filepath.Join(filepath.Dir(here), "..", "images", "fate")
+	from := filepath.Join(filepath.Dir(here), "..", "images", provider)
 	to := filepath.Join(t.TempDir(), "fate")
 	require.NoError(t, filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || strings.Contains(path, "__pycache__") {

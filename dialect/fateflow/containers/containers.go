@@ -14,6 +14,7 @@ import (
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/fateflow/envelope"
+	"openflow/dialect/fateflow/rabbitmq"
 	"openflow/dialect/fateflow/words"
 	"openflow/sdk/wire"
 	"openflow/server/base"
@@ -24,11 +25,12 @@ import (
 type api struct {
 	*base.Site
 	write envelope.Writer
+	gate  *rabbitmq.Gate
 }
 
 // Mount is the worker page of fate-flow-api §3.1.
 func Mount(s *base.Site) dialect.Mount {
-	a := &api{s, envelope.Writer{Log: s.Log}}
+	a := &api{s, envelope.Writer{Log: s.Log}, &rabbitmq.Gate{}}
 	r := a.write.Router()
 	r.With(s.KnownAtEnd(a.write.Refuse)).Post("/worker/task/status", a.write.JSON(a.status))
 	r.Group(func(r chi.Router) {
@@ -42,6 +44,7 @@ func Mount(s *base.Site) dialect.Mount {
 		r.Get("/worker/model/download", a.modelDownload)
 		post("/worker/metric/save", a.metricSave)
 		post("/worker/metric/save/{execution_id}", a.metricSave)
+		a.brokerRoutes(r)
 	})
 	return dialect.Mount{Prefix: "/v2", Router: r}
 }

@@ -199,6 +199,11 @@ func (w *wrapper) execute(ctx context.Context, t *component.Task) (err error) {
 	if c.Conf, err = confOf(w.told, filepath.Join(w.work, tablesFolder), w.cores); err != nil {
 		return err
 	}
+	stop, err := w.federate(ctx, t, &c.Conf.Federation)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if w.metrics, err = serveMetrics(ctx, w.told.PartyTaskID, t.Records, w.log); err != nil {
 		return err
 	}

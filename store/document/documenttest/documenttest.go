@@ -19,7 +19,7 @@ import (
 // documents are the domain's types that are documents themselves: the policy file, and what it comes to for a container.
 var documents = []reflect.Type{
 	reflect.TypeFor[openflow.SitePolicy](), reflect.TypeFor[openflow.ImagesPolicy](), reflect.TypeFor[openflow.ContainersPolicy](), reflect.TypeFor[openflow.Policy](), reflect.TypeFor[openflow.PSIPolicy](), reflect.TypeFor[openflow.CoordinatedLRPolicy](),
-	reflect.TypeFor[openflow.Confinement](), reflect.TypeFor[openflow.Mount](), reflect.TypeFor[openflow.Wishes](),
+	reflect.TypeFor[openflow.Confinement](), reflect.TypeFor[openflow.BrokerUse](), reflect.TypeFor[openflow.Mount](), reflect.TypeFor[openflow.Wishes](),
 }
 
 // Tagged walks the types, and fails on an exported field without a name in JSON and on a struct of the domain.
