@@ -224,7 +224,7 @@ dest-party-id) or packets (the gRPC bridge of FATE's osx and rollsite; with an h
 				return err
 			}
 			say(c, "note: it calls with an app that this node makes: openflow app add %s --kind site. This node calls with one that its operator makes there: "+
-				"openflow app add %s --kind partner --id ID --app-token-file FILE. %s", id, id, weakSignature)
+				"openflow app add %s --kind partner --id ID --app-token-file FILE. %s", id, id, weakness)
 			return nil
 		},
 	}
@@ -263,9 +263,6 @@ func profileOf(proof, profile, key string) (string, error) {
 	}
 	return "unsigned", nil
 }
-
-// weakSignature is what whoever believes such a peer has to know.
-const weakSignature = "Their signatures cover neither path nor body: whoever reads a call on the way can send another one in its place. Only TLS keeps them off"
 
 // trusted is how a peer proves itself, with what is weak about it.
 func trusted(how string) string {

@@ -138,8 +138,10 @@ type Node struct {
 	// Unsigned proves the callers of dialects whose nodes sign no requests: by where those come from, as far as the operator of
 	// this node has said so, and otherwise like Verifier; nil: nothing was said.
 	Unsigned Verifier
-	Signer   Signer
-	Prober   Prober
+	// Apps proves the callers of dialects whose nodes sign with the token of an app; nil: no app counts.
+	Apps   Apps
+	Signer Signer
+	Prober Prober
 	// Tasks names the tasks of a job that this node takes part in or schedules, for dialects whose names of tasks do not tell
 	// ours; see TaskOf. CodeNotFound: there is no such job here.
 	Tasks   func(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error)
@@ -159,6 +161,20 @@ type Node struct {
 // unless it is the one that was signed. Errors: CodeUnauthorized, also at that end.
 type Verifier interface {
 	Verify(ctx context.Context, r *http.Request) (openflow.PartyID, error)
+}
+
+// AppClaim is what a request says that is signed with the token of an app, before anything of it is proven.
+type AppClaim struct {
+	App    openflow.AppID
+	Nonce  string
+	Signed time.Time
+	By     func(token string) bool // whether it was signed with that token
+}
+
+// Apps proves who sent a request that is signed with the token of an app.
+type Apps interface {
+	// Prove is Verifier.Verify for such a request. Errors: CodeUnauthorized and CodePermission, about AboutTime and AboutApp.
+	Prove(ctx context.Context, r *http.Request, c AppClaim) (openflow.PartyID, error)
 }
 
 // Signer proves whose answer a caller gets.

@@ -241,7 +241,7 @@ func (n *Node) connect() services {
 	}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
-		Lines: n.lines, Partners: part, Schedulers: sched, Dialects: n.config.Dialects,
+		Lines: n.lines, Partners: part, Schedulers: sched, Dialects: n.config.Dialects, Tokens: &n.apps,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.home, n.config.Log)
 	sched.Heard = n.watch.Heard
@@ -291,6 +291,7 @@ func (n *Node) serve(ctx context.Context) error {
 			Self:     n.config.Party,
 			Verifier: signed, Unsigned: peers.Sources{Self: n.config.Party, Signed: signed, Records: n.rows, Also: n.lines.Also},
 			Signer:  trust.Signer{Party: n.config.Party, Key: n.key},
+			Apps:    &peers.Apps{Tokens: &n.apps, Records: n.rows},
 			Partner: s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version,
 			Intake: &reply.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
 			Traced: n.traces.Continue, Pace: n.pace.Call, Space: n.home.CheckSpace, Log: n.config.Log,

@@ -68,7 +68,7 @@ func (c *Client) send(ctx context.Context, path string, body any, initiator open
 	if err != nil {
 		return e, openflow.Errorf(openflow.CodeInvalid, "request to %s cannot be encoded: %w", path, err)
 	}
-	header := http.Header{"Initiator-Party-Id": {string(initiator)}, "Dest-Party-Id": {string(c.Peer)}, "Service": {"fateflow"}}
+	header := http.Header{headerInitiator: {string(initiator)}, headerTo: {string(c.Peer)}, headerService: {"fateflow"}}
 	answer, err := c.Do(ctx, path, "application/json", b, header)
 	if err != nil {
 		return e, err

@@ -61,4 +61,9 @@ func (Dialect) Container() dialect.Container { return environment }
 func (Dialect) Documents() dialect.Documents { return documents{} }
 
 // Client implements dialect.Dialect.
-func (Dialect) Client(l peer.Link) dialect.Client { return &Client{l} }
+func (Dialect) Client(l peer.Link) dialect.Client {
+	if l.Profile == dialect.SiteSigned {
+		l.Signer = asSite{l.App}
+	}
+	return &Client{l}
+}

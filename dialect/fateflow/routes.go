@@ -24,6 +24,7 @@ func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
 	if n.Unsigned != nil {
 		s.Verifier = n.Unsigned
 	}
+	s.Verifier = bySite{n.Self, s.Verifier, n.Apps}
 	return []dialect.Mount{
 		s.mount("/v2/partner", map[string]reply.Handler{
 			"/job/create":           s.createJob,

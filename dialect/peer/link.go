@@ -42,7 +42,10 @@ type Link struct {
 	URL  string // base of the peer's interconnection layer, without a trailing slash
 	// Version and Profile are those of the dialect that the peer speaks, as its record says.
 	Version, Profile string
+	Way              openflow.PeerWay // how calls get there
 	Signer           Signer
+	// App is the app, with its token, that the peer has given this node to sign with, for profiles that sign so; nil: for none.
+	App func(context.Context) (openflow.App, string, error)
 	// Verifier checks the answers of a peer whose dialect signs them, so that a wrong key in its record shows before
 	// anything runs; nil: they are believed.
 	Verifier Verifier

@@ -23,6 +23,7 @@ type Directory struct {
 	Dialects   dialect.All
 	Partners   openflow.PartnerService   // this node's own
 	Schedulers openflow.SchedulerService // this node's own
+	Tokens     Tokens                    // of peers that sign with an app; nil: none does
 	Called     func(peer openflow.PartyID, took time.Duration, err error)
 }
 
@@ -42,7 +43,7 @@ func (d *Directory) Client(ctx context.Context, id openflow.PartyID) (dialect.Cl
 
 func (d *Directory) link(s openflow.SiteRecord) peer.Link {
 	return peer.Link{
-		Self: d.Self, Peer: s.Party, URL: s.URL, Version: s.Version, Profile: s.Profile, Signer: d.Signer, Verifier: recorded(s.Keys),
+		Self: d.Self, Peer: s.Party, URL: s.URL, Version: s.Version, Profile: s.Profile, Way: s.Way, App: d.appOf(s.Party), Signer: d.Signer, Verifier: recorded(s.Keys),
 		HTTP: d.Lines.To(s), Shows: d.Lines.Key, Called: d.Called,
 	}
 }
@@ -112,6 +113,11 @@ func (d *Directory) PushTo(ctx context.Context, to openflow.PartyID, m peer.Outg
 	s, err := d.reachable(ctx, to)
 	if err != nil {
 		return err
+	}
+	if s.Way == openflow.WayPackets {
+		return openflow.AtParty(d.Self, openflow.About(openflow.AboutSite, openflow.Errorf(openflow.CodeUnimplemented,
+			"calls get to party %s in packets, which hold no messages of containers", to).
+			WithHint("give the address of its node or of its router: openflow site add %s --url URL --way direct", to)))
 	}
 	speaks, err := d.Dialects.Of(s.Dialect)
 	if err != nil {

@@ -152,7 +152,7 @@ func (m Mandates) takesUnsigned(ctx context.Context, from openflow.PartyID, job 
 	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 		return err
 	}
-	if s.Unsigned || called && len(s.Sources) > 0 {
+	if s.Unsigned || called && (len(s.Sources) > 0 || s.Trust() == openflow.TrustSignature) {
 		return nil
 	}
 	return openflow.Errorf(openflow.CodePermission, "job %s comes from party %s without the mandate of its initiator", job, from).

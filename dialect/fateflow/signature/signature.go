@@ -87,20 +87,20 @@ func read(h http.Header, about string) (c Claim, err error) {
 		all := h.Values(name)
 		switch {
 		case len(all) > 1:
-			return c, wrong(name, "it is there twice")
+			return c, wrong(about, name, "it is there twice")
 		case len(all) == 1:
 			values[name] = all[0]
 		}
 		if values[name] == "" && name != about {
-			return c, wrong(name, "it is missing")
+			return c, wrong(about, name, "it is missing")
 		}
 	}
 	c = Claim{App: openflow.AppID(values[HeaderApp]), Nonce: values[HeaderNonce], stamp: values[HeaderTime], signature: values[HeaderSignature]}
 	if openflow.CheckIdentifier(HeaderApp, string(c.App)) != nil {
-		return c, wrong(HeaderApp, "it is no app's")
+		return c, wrong(about, HeaderApp, "it is no app's")
 	}
 	if text := values[about]; len(text) > maxUser || !utf8.ValidString(text) || strings.ContainsFunc(text, openflow.Hidden) {
-		return c, wrong(about, "it is longer than 256 bytes, or holds what cannot be seen")
+		return c, wrong(about, about, "it is longer than 256 bytes, or holds what cannot be seen")
 	}
 	if about == HeaderUser {
 		c.User = values[about]
@@ -108,20 +108,29 @@ func read(h http.Header, about string) (c Claim, err error) {
 		c.Initiator = values[about]
 	}
 	if len(c.Nonce) != nonceBytes || strings.ContainsFunc(c.Nonce, notLetter) {
-		return c, wrong(HeaderNonce, "it has to have four digits or letters")
+		return c, wrong(about, HeaderNonce, "it has to have four digits or letters")
 	}
 	if len(c.signature) != 2*md5.Size || strings.ContainsFunc(c.signature, notHex) {
-		return c, wrong(HeaderSignature, "it has to have 32 digits of lower-case hex")
+		return c, wrong(about, HeaderSignature, "it has to have 32 digits of lower-case hex")
 	}
 	ms, err := strconv.ParseUint(c.stamp, 10, 63)
 	if err != nil || len(c.stamp) > maxDigits {
-		return c, wrong(HeaderTime, "it has to be a time in milliseconds")
+		return c, wrong(about, HeaderTime, "it has to be a time in milliseconds")
 	}
 	c.Signed = time.UnixMilli(int64(ms))
 	return c, nil
 }
 
-func wrong(name, why string) error {
+// wrong says which header is wrong, in FATE-Flow's words: it has other ones for sites.
+func wrong(about, name, why string) error {
+	if about == HeaderInitiator {
+		said := map[string]string{HeaderTime: "invalid parameter:timeStamp"}[name]
+		if said == "" {
+			said = "invalid parameter: " + name
+		}
+		return openflow.Errorf(openflow.CodeInvalid, "%s: %s", said, why).
+			WithHint("a call of a site has the headers appId, Nonce, Timestamp, Signature and initiatorPartyId; see docs/security.md")
+	}
 	return openflow.Errorf(openflow.CodeInvalid, "Invalid parameter: name[%s]: %s", name, why).
 		WithHint("a signed request has the headers appId, userName, Nonce, Timestamp and Signature; see docs/security.md")
 }
