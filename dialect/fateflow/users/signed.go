@@ -35,7 +35,7 @@ func (a *api) prove(r *http.Request) (*openflow.App, error) {
 		return nil, err
 	case !c.By(token):
 		return nil, openflow.Errorf(openflow.CodeUnauthorized, "varify failed! The signature is not that of app %s", c.App).
-			WithHint("set app_id and app_token as the operator has got them: flow init --app-id … --app-token …")
+			WithHint("set app_id and app_token as the operator has got them: flow init --app-id … --app-token …; without these two, flow init keeps the old ones")
 	}
 	if app.Role != openflow.AppMayUse && app.Role != openflow.AppMayManage {
 		return nil, mayNot(app, "call nothing yet")
