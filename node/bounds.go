@@ -32,6 +32,17 @@ func forPlainPeers() server.Bounds {
 	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}
 }
 
+// forPackets bounds what the bridges of other institutions hold. Who calls is known when a packet has been read.
+func (n *Node) forPackets() server.Bounds {
+	b := n.forPeers()
+	b.GRPC = true
+	b.TLS.NextProtos = []string{"h2"}
+	if n.config.PlainPackets {
+		b.TLS = nil
+	}
+	return b
+}
+
 // mostRunCalls is how many calls of one run may be under way. A program waits for a message of each party and topic at once.
 const mostRunCalls = 128
 
@@ -53,7 +64,9 @@ func (n *Node) forWorkers() server.Bounds {
 }
 
 // forForwarding bounds what the containers of a worker's machine hold. The node knows them; the worker passes on.
-func forForwarding() server.Bounds { return server.Bounds{Connections: server.Connections(), GRPC: true} }
+func forForwarding() server.Bounds {
+	return server.Bounds{Connections: server.Connections(), GRPC: true}
+}
 
 // admitted lets callers with the worker token through. gRPC alone would read what others send before it looks at that.
 func (n *Node) admitted(next http.Handler) http.Handler {
