@@ -21,6 +21,14 @@ func (a All) Interconnection(n Node) (ms Mounts) {
 	return ms
 }
 
+// Packets is what nodes reach whose calls come in packets.
+func (a All) Packets(n Node) (ms Mounts) {
+	for _, d := range a {
+		ms = append(ms, d.Packets(n)...)
+	}
+	return ms
+}
+
 // Application is what users reach.
 func (a All) Application(s *application.Site) (ms Mounts) {
 	for _, d := range a {

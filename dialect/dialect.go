@@ -47,6 +47,8 @@ type ForNodes interface {
 	Client(l peer.Link) Client
 	// Interconnection serves other nodes.
 	Interconnection(n Node) []Mount
+	// Packets serves the nodes whose calls come by WayPackets, on a listener of its own.
+	Packets(n Node) []Mount
 	// Channel is what the dialect calls a topic of a session of ours, which is one of a task version. Where its sessions are
 	// a job's, the topic tells the task. Errors: CodeInvalid.
 	Channel(own openflow.SessionID, topic string) (Channel, error)

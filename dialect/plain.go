@@ -23,6 +23,9 @@ func (Plain) Client(peer.Link) Client { return nil }
 // Interconnection implements ForNodes.
 func (Plain) Interconnection(Node) []Mount { return nil }
 
+// Packets implements ForNodes.
+func (Plain) Packets(Node) []Mount { return nil }
+
 // Channel implements ForNodes.
 func (Plain) Channel(own openflow.SessionID, topic string) (Channel, error) {
 	return Channel{Session: string(own), Topic: topic}, nil

@@ -32,6 +32,17 @@ func forPlainPeers() server.Bounds {
 	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}
 }
 
+// forPackets bounds what the bridges of other institutions hold. Who calls is known when a packet has been read.
+func (n *Node) forPackets() server.Bounds {
+	b := n.forPeers()
+	b.GRPC = true
+	b.TLS.NextProtos = []string{"h2"}
+	if n.config.PlainPackets {
+		b.TLS = nil
+	}
+	return b
+}
+
 // mostRunCalls is how many calls of one run may be under way. A program waits for a message of each party and topic at once.
 const mostRunCalls = 128
 

@@ -38,6 +38,8 @@ type Config struct {
 	Listen           string   // application layer and UI
 	Interconnection  string   // interconnection layer, with TLS; empty: the host of Listen, ten ports up
 	Plain            string   // the same without TLS, for peers that speak none; empty: none
+	Packets          string   // listener for calls in packets of gRPC, with TLS; empty: none
+	PlainPackets     bool     // that listener speaks no TLS
 	Users            Users    // how the application layer speaks TLS
 	Certificate      string   // PEM file of what the interconnection layer shows instead of the node's own key; with Key
 	CertificateKey   string   // PEM file

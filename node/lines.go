@@ -32,6 +32,9 @@ func (n *Node) openLines(ctx context.Context) error {
 		}
 		n.lines.Also = n.authorities.Pool
 	}
+	if err := n.bindPackets(ctx); err != nil {
+		return err
+	}
 	if n.config.Plain == "" {
 		return nil
 	}
@@ -43,4 +46,27 @@ func (n *Node) openLines(ctx context.Context) error {
 		n.warnings = append(n.warnings, "peers can reach this node without TLS at "+n.config.Plain+": what they say there can be read on the way")
 	}
 	return nil
+}
+
+// bindPackets listens for calls in packets.
+func (n *Node) bindPackets(ctx context.Context) (err error) {
+	if n.config.Packets == "" {
+		return nil
+	}
+	if n.packets, err = server.Listen(ctx, "the listener for packets", n.config.Packets); err != nil {
+		return err
+	}
+	n.onClose("packets' listener", ignoreClosed(n.packets))
+	if host, _, err := net.SplitHostPort(n.config.Packets); n.config.PlainPackets && (err != nil || !openflow.ThisMachine(host)) {
+		n.warnings = append(n.warnings, "peers can send packets to this node without TLS at "+n.config.Packets+": what they say there can be read and changed on the way")
+	}
+	return nil
+}
+
+// PacketsURL is the address that peers use whose calls come in packets, empty without one.
+func (n *Node) PacketsURL() string {
+	if n.packets == nil {
+		return ""
+	}
+	return address(n.packets.Addr().String(), !n.config.PlainPackets)
 }

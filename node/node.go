@@ -100,6 +100,7 @@ type Node struct {
 	application net.Listener
 	partners    net.Listener
 	plain       net.Listener // of partners without TLS; nil: there is none
+	packets     net.Listener // of partners whose calls come in packets; nil: there is none
 	lines       *peers.Lines
 
 	users       shown               // to users; nil: they are called without TLS
@@ -321,6 +322,9 @@ func (n *Node) serve(ctx context.Context) error {
 	n.listen("interconnection", brief, n.partners, n.forPeers(), server.Health{Ready: n.told}, asked)
 	if n.plain != nil {
 		n.listen("plain interconnection", brief, n.plain, forPlainPeers(), server.Health{Ready: n.told}, asked)
+	}
+	if n.packets != nil {
+		n.listen("packets", brief, n.packets, n.forPackets(), server.Health{Ready: n.told}, n.counted("packets", n.config.Dialects.Packets(inter.Node)))
 	}
 	n.listen("application", patient, n.application, n.forUsers(), n.usersLayers(s)...)
 	n.listen("base", brief, n.base, forContainers(), n.counted("base", n.config.Dialects.Base(containers)), n.counted("base", messages))

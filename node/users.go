@@ -110,6 +110,11 @@ func (n *Node) listeners() []doctor.Listener {
 		plain.Plain = true
 		list = append(list, plain)
 	}
+	if n.packets != nil {
+		packets := listener("peers' packets", n.packets, n.peersShown)
+		packets.Plain = n.config.PlainPackets
+		list = append(list, packets)
+	}
 	if n.workers != nil {
 		workers := listener("workers", n.workers, nil)
 		workers.Plain = n.config.PlainWorkers

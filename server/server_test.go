@@ -207,6 +207,7 @@ func TestRoutes(t *testing.T) {
 		{"interconnection", func(d dialect.Dialect) []dialect.Mount { return d.Interconnection(node) }, []owned{
 			{"interop", &interconnection.API{Node: node, Transport: &interconnection.Transport{}}},
 		}},
+		{"packets", func(d dialect.Dialect) []dialect.Mount { return d.Packets(node) }, nil},
 		{"probes", func(dialect.Dialect) []dialect.Mount { return nil }, []owned{{"server", server.Health{}}}},
 	} {
 		layers := l.others

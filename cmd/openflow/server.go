@@ -77,7 +77,7 @@ func config(s *settings.Server) (node.Config, error) {
 	}
 	cfg := node.Config{
 		Party: openflow.PartyID(s.Party), Home: s.Home, Version: version(), Log: logger(s.Level),
-		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Workers: s.Workers, PlainWorkers: s.PlainWorkers, UI: !s.NoUI,
+		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Packets: s.Packets, PlainPackets: s.PlainPackets, Workers: s.Workers, PlainWorkers: s.PlainWorkers, UI: !s.NoUI,
 		Users:       node.Users{TLS: s.Listen.TLS, Plain: s.Unencrypted, Certificate: s.Listen.Certificate, Key: s.Listen.Key, Names: s.Names},
 		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy, UploadFolders: s.Access.Uploads, DownloadFolders: s.Down,

@@ -6,11 +6,13 @@ import (
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/fateflow/containers"
+	"openflow/dialect/fateflow/packets"
 	"openflow/dialect/fateflow/users"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 	"openflow/server/application"
 	"openflow/server/base"
+	"openflow/server/reply"
 )
 
 // Name is that of the dialect in records of peers.
@@ -64,6 +66,11 @@ func (Dialect) Documents() dialect.Documents { return documents{} }
 func (Dialect) Client(l peer.Link) dialect.Client {
 	if l.Profile == dialect.SiteSigned {
 		l.Signer = asSite{l.App}
+	}
+	if l.Way == openflow.WayPackets && l.HTTP != nil {
+		through := *l.HTTP
+		through.Transport = packets.Way{Through: l.HTTP.Transport, Peer: l.Peer, Most: reply.MaxBody}
+		l.HTTP = &through
 	}
 	return &Client{l}
 }

@@ -9,9 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-chi/chi/v5"
+
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/fateflow/packets"
 	"openflow/dialect/fateflow/signature"
+	"openflow/server/reply"
 )
 
 // The headers of FATE-Flow's calls between sites.
@@ -83,3 +87,17 @@ var lastNonce = func() *atomic.Uint32 {
 }()
 
 func nextNonce() string { return strconv.Itoa(smallest + int(lastNonce.Add(1)%nonces)) }
+
+// Packets implements dialect.Dialect: the calls of Interconnection, in packets.
+//
+// Spec: fate-flow-api §0.8.2.
+func (d Dialect) Packets(n dialect.Node) []dialect.Mount {
+	calls, paths := chi.NewRouter(), map[string]bool{}
+	dialect.Mounts(d.Interconnection(n)).Routes(calls)
+	_ = chi.Walk(calls, func(_, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error { // it fails where this does
+		paths[path] = true
+		return nil
+	})
+	b := &packets.Bridge{Routes: paths, Serve: calls, Most: reply.MaxBody, Log: n.Log}
+	return []dialect.Mount{{Prefix: packets.Service, Router: b.Router()}}
+}

@@ -23,6 +23,8 @@ type Options struct {
 	TLS *tls.Config
 	// Meet is done with each new connection before any request is sent over it; nil: nothing. Its error closes the connection.
 	Meet func(context.Context, net.Conn) error
+	// GRPC speaks HTTP/2 in place of HTTP/1.1, also without TLS.
+	GRPC bool
 }
 
 // alive finds out within 25 s that the machine at the other end of a connection is gone, with or without a call under way.
@@ -36,13 +38,18 @@ const (
 
 // New makes a client without a limit of time for the whole call: transfers may be long. It follows no redirection, because
 // a credential goes to the address that was given and to no other. It asks for no compression, so that what is passed on
-// stays as it was sent. It speaks HTTP/1.1, where a long transfer keeps no other call waiting.
+// stays as it was sent. Unless told otherwise it speaks HTTP/1.1, where a long transfer keeps no other call waiting.
 func New(o Options) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = o.Proxy
 	t.TLSClientConfig = o.TLS.Clone() // of nil too
 	t.Protocols = new(http.Protocols)
-	t.Protocols.SetHTTP1(true)
+	t.Protocols.SetHTTP1(!o.GRPC)
+	t.Protocols.SetHTTP2(o.GRPC)
+	t.Protocols.SetUnencryptedHTTP2(o.GRPC)
+	if o.GRPC { // many calls have one connection
+		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: alive.Idle, PingTimeout: alive.Idle}
+	}
 	t.DialContext = (&net.Dialer{Timeout: connecting, KeepAliveConfig: alive}).DialContext
 	if o.Meet != nil {
 		t.DialContext = met(t.DialContext, o.Meet)

@@ -28,6 +28,7 @@ type Lines struct {
 type line struct {
 	host string
 	keys []string
+	grpc bool
 	http *http.Client
 }
 
@@ -40,8 +41,9 @@ func (l *Lines) To(s openflow.SiteRecord) *http.Client {
 	if u, err := url.Parse(s.URL); err == nil {
 		host = u.Hostname()
 	}
+	grpc := s.Way == openflow.WayPackets
 	have, ok := l.to[s.Party]
-	if ok && have.host == host && slices.Equal(have.keys, s.Keys) {
+	if ok && have.host == host && slices.Equal(have.keys, s.Keys) && have.grpc == grpc {
 		return have.http
 	}
 	if ok {
@@ -51,7 +53,7 @@ func (l *Lines) To(s openflow.SiteRecord) *http.Client {
 	if err != nil {
 		keys = nil // they were checked when they were recorded; without any, nobody is believed
 	}
-	made := line{host, slices.Clone(s.Keys), httpclient.New(httpclient.Options{TLS: trust.Calling(l.Own, s.Party, host, keys, l.Also)})}
+	made := line{host, slices.Clone(s.Keys), grpc, httpclient.New(httpclient.Options{TLS: trust.Calling(l.Own, s.Party, host, keys, l.Also), GRPC: grpc})}
 	if l.Through != nil {
 		made.http.Transport = l.Through(made.http.Transport)
 	}

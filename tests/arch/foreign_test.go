@@ -51,6 +51,7 @@ var readers = map[string]string{
 	"components/noop":           "parameters of its own run",
 	"components/psi":            "messages within the limits of the kit",
 	"components/upload":         "parameters of its own run",
+	"dialect/fateflow/packets":  "the headers of a packet: texts of a flat object, counted while they are read",
 }
 
 // decoders are the functions that read without counting.

@@ -41,6 +41,8 @@ type Listen struct {
 	Names           []string `flag:"cert-name" help:"a further host in the certificate of the node's own making; may be repeated"`
 	Interconnection string   `flag:"listen-interconnection" default:"the host of --listen, ten ports up" help:"address of the interconnection layer, for other sites"`
 	Plain           string   `flag:"listen-plain" help:"address of the interconnection layer without TLS, for peers that speak none; what is said there can be read on the way"`
+	Packets         string   `flag:"listen-packets" help:"address for peers of FATE-Flow whose calls come through its gRPC bridges (osx, rollsite), with TLS"`
+	PlainPackets    bool     `flag:"plain-packets" help:"that address speaks no TLS, as FATE's bridges do: what is said there can be read and changed on the way"`
 	PeerCertificate string   `flag:"peer-cert" default:"of the node's key" help:"PEM file with the certificate that the interconnection layer shows; read again when it changes"`
 	PeerKey         string   `flag:"peer-cert-key" help:"PEM file with its key"`
 	PeerAuthorities string   `flag:"peer-ca" help:"PEM file of authorities whose certificates count besides the keys of peers; read again when it changes"`
