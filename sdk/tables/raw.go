@@ -53,6 +53,9 @@ func ParseRawMeta(dataType string, data []byte) (Meta, error) {
 		WithHint("only what was uploaded without a namespace and a name has to be transformed")
 }
 
+// maxHeader is how many bytes the line with the names of the columns may have.
+const maxHeader = 4 << 20
+
 // RawText writes the file of a raw table to w as UTF-8 text, with the names of its columns in the first line whether or not it
 // had them there. It returns those names. Errors: CodeInvalid.
 //
@@ -62,15 +65,18 @@ func RawText(w io.Writer, r io.Reader, m Meta) (header []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	in, out := bufio.NewReader(text), bufio.NewWriter(w)
+	in, out := bufio.NewReaderSize(text, maxHeader), bufio.NewWriter(w)
 	switch {
 	case m.Head:
-		line, err := in.ReadString('\n')
+		line, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			err = openflow.Errorf(openflow.CodeInvalid, "the first line has more than %d bytes", maxHeader)
+		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		header = splitNames(strings.TrimRight(line, "\r\n"), m.Delimiter)
-		if _, err := out.WriteString(line); err != nil {
+		header = splitNames(strings.TrimRight(string(line), "\r\n"), m.Delimiter)
+		if _, err := out.Write(line); err != nil {
 			return nil, err
 		}
 	case len(m.Header) > 0:

@@ -32,8 +32,13 @@ var (
 // described are the components of this repository, as they describe themselves.
 func described(t testing.TB) map[string]jobcheck.Component {
 	t.Helper()
+	return describe(t, reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component())
+}
+
+func describe(t testing.TB, list ...component.Component) map[string]jobcheck.Component {
+	t.Helper()
 	all := map[string]jobcheck.Component{}
-	for _, c := range []component.Component{reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component()} {
+	for _, c := range list {
 		raw, err := component.Program{Provider: "openflow", Version: "test", Components: []component.Component{c}}.Describe(c.Name)
 		require.NoError(t, err)
 		doc, err := description.Parse(raw)
