@@ -52,10 +52,8 @@ func TestComponentsOfFATETalkByOSX(t *testing.T) {
 // The same by a broker of each site, which copies from that of the partner: the components reach their own through their node, and
 // the node asks its management in their place. What is another's there, they do not get.
 func TestComponentsOfFATETalkByRabbitMQ(t *testing.T) {
-	brokers := map[string]brokertest.Broker{}
-	for _, site := range []string{"9999", "10000"} {
-		brokers[site] = brokertest.Start(t)
-	}
+	started := brokertest.Start(t, 2)
+	brokers := map[string]brokertest.Broker{"9999": started[0], "10000": started[1]}
 	policy := func(own, other string) env.Option {
 		account := filepath.Join(t.TempDir(), "account")
 		require.NoError(t, os.WriteFile(account, []byte(brokertest.User+":"+brokertest.Password+"\n"), 0o600))

@@ -1,4 +1,6 @@
 """Messages by a RabbitMQ broker, managed and called as FATE's federation does that."""
+import time
+
 import pika
 import requests
 
@@ -72,6 +74,12 @@ class Federation:
             return body
 
     def destroy(self):
+        """Ends once the partner's broker has what is in the queues here, and a second later, as FATE's does."""
+        for (peer, _), (send, _) in self.queues.items():
+            if self.config["mode"] == "replication":
+                while self.open(peer).queue_declare(queue=send, passive=True).method.message_count:
+                    time.sleep(0.05)
+        time.sleep(1)
         for connection, _ in self.channels.values():
             connection.close()
         for vhost in self.vhosts:
