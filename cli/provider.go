@@ -44,7 +44,7 @@ func (r *registering) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.name, "name", "", "whose it must say to be (default: whoever it says)")
 	c.Flags().StringVar(&r.version, "version", "", "in which version (default: which it says)")
 	c.Flags().StringVar(&r.dialect, "dialect", "", "which its containers speak (default: fate-flow, as those of our kit do)")
-	c.Flags().StringVar(&r.interpreter, "python", "", "interpreter that runs the code of a folder, or of an image, that keeps FATE's component contract, like /opt/fate/venv/bin/python")
+	c.Flags().StringVar(&r.interpreter, "python", "", "interpreter that runs code of FATE's component contract, in a folder or an image: docs/fate-components.md")
 	c.Flags().StringVar(&r.signature, "signature", "", "file with its publisher's signature, in minisign's form (default: FILE.minisig, if there is one)")
 	c.Flags().StringVar(&r.sbom, "sbom", "", "file with the list of what it is made of, in CycloneDX's JSON (default: made from what it says)")
 	c.Flags().StringArrayVar(&r.descriptions, "description", nil, "file with the description, in JSON or YAML, of a component of an image that does not describe itself; may be repeated")
@@ -157,7 +157,7 @@ func place(what string) (string, error) {
 }
 
 const whatIsRegistered = `FILE is a file of the node's machine: a program, or an image in an archive, as docker save writes it or as an OCI layout in
-a tar. IMAGE is the reference of an image that the node's runtime has, or can pull.`
+a tar. With --python it may be a folder of code. IMAGE is the reference of an image that the node's runtime has, or can pull.`
 
 func providerRegisterCommand(o *options) *cobra.Command {
 	var r registering
@@ -170,7 +170,8 @@ loaded then: jobs may use them. Nobody but root and the node's user may be able 
 nothing, no image runs, and a program only of a provider that the node trusts: give its name with --name.`,
 		Example: `  openflow provider register acme.tar
   openflow provider register registry.example/acme/psi:1.2 --name acme
-  openflow provider register /opt/acme/components --name acme`,
+  openflow provider register /opt/acme/components --name acme
+  openflow provider register /opt/fate/python --python /opt/fate/venv/bin/python --name fate`,
 		Args: positional("FILE|IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := r.read(args[0])

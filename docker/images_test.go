@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
+	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -127,4 +128,33 @@ func TestImagesThatCannotBeRun(t *testing.T) {
 			require.NotContains(t, err.Error(), "-asked-", "no name of ours")
 		})
 	}
+}
+
+// An image gets a program on top without its layers being moved. The same two make the same image, and nothing else of it changes.
+func TestEquippedImages(t *testing.T) {
+	h := opened(t)
+	rt := h.(*host).Runtime
+	img, err := h.LoadArchive(t.Context(), images.FATE(t))
+	require.NoError(t, err)
+	require.Empty(t, img.Entrypoint)
+	program := runtimetest.Build(t)
+	id, err := h.Equip(t.Context(), img.ID, program)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		for _, id := range []string{id, img.ID} {
+			require.NoError(t, rt.RemoveImage(context.WithoutCancel(t.Context()), id))
+		}
+	})
+	again, err := h.Equip(t.Context(), img.ID, program)
+	require.NoError(t, err)
+	require.Equal(t, id, again)
+	made, err := h.Image(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, img.Labels, made.Labels)
+	require.Len(t, made.Entrypoint, 1)
+	said, err := h.Ask(t.Context(), driver.Question{Image: id, Command: []string{"nonsense"}, Most: 1 << 10})
+	require.NoError(t, err)
+	require.NotZero(t, said.ExitCode, "the program on top answers")
+	_, err = h.Equip(t.Context(), "sha256:"+strings.Repeat("0", 64), program)
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }

@@ -95,7 +95,7 @@ func (p *asking) all(ctx context.Context) (Description, error) {
 	d.Provider = d.Components[0].Provider
 	asked := 0
 	for _, c := range d.Components {
-		if (p.mute || p.apart) && resident(c) {
+		if (p.mute || p.apart || r.Interpreter != "") && resident(c) {
 			return d, unkept(r.Place, "component %q is resident, and an image without an entry point that answers serves no runs", c.Name)
 		}
 		asked += len(c.Probes)

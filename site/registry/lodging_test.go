@@ -173,7 +173,7 @@ func TestResidentComponentsAreAskedWhereTheyServe(t *testing.T) {
 // An image without an entry point is described by others, who may say what it cannot do.
 func TestWhatHasNoEntryPointIsNotResident(t *testing.T) {
 	g, s := stocked(t)
-	s.has(t, "acme:1", "sha256:1", "exit 3", func(i *driver.Image) { i.Entrypoint, i.Command = nil, []string{"python", "run.py"} })
+	s.has(t, "acme:1", "sha256:1", "exit 3", func(i *driver.Image) { i.Entrypoint, i.Command = nil, []string{"/components", "run.py"} })
 	text := []byte(`{"component":{"name":"psi","provider":"acme","version":"1","roles":["guest"],"way":"resident"}}`)
 	_, _, err := g.Register(t.Context(), Registration{What: "acme:1", Name: "acme", Version: "1", Descriptions: []json.RawMessage{text}})
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

@@ -177,7 +177,7 @@ func TestImagesThatAreNotAsked(t *testing.T) {
 	g, s := stocked(t)
 	ctx := t.Context()
 	fates := func(i *driver.Image) {
-		i.Entrypoint, i.Command = nil, []string{"python", "-m", "x"}
+		i.Entrypoint, i.Command = nil, []string{"/components", "-m", "x"}
 		i.Labels = map[string]string{"component.2.name": "lr", "component.1.name": "psi", "component.x.name": "no", "maintainer": "ann"}
 	}
 	s.has(t, "acme/fates:1", "sha256:1", "exit 1", fates)

@@ -183,7 +183,7 @@ func TestRegistryRefuses(t *testing.T) {
 			_, _, err := g.Register(ctx, Registration{Name: "acme", What: acme, Dialect: "esperanto", User: "ann"})
 			return err
 		}, openflow.CodeInvalid, "one of usual, toy"},
-		"a folder":             {g.adds("acme", folder), openflow.CodeInvalid, "regular file"},
+		"a folder":             {g.adds("acme", folder), openflow.CodeInvalid, "nothing says which interpreter runs it"},
 		"a link":               {g.adds("acme", link), openflow.CodeInvalid, "name the file itself: " + acme},
 		"not executable":       {g.adds("acme", plain), openflow.CodeInvalid, "permission denied"},
 		"no file":              {g.adds("acme", "/nowhere/x"), openflow.CodeInvalid, "no such file"},

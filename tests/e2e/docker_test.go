@@ -88,6 +88,7 @@ func TestDocker(t *testing.T) {
 	})
 
 	t.Run("a program of another provider", func(t *testing.T) { anotherProvider(t, list) })
+	t.Run("an image as FATE-Flow starts them", func(t *testing.T) { fateImage(t, list["9999"]) })
 	t.Run("images of any vendor", func(t *testing.T) { anyVendorsImages(t, list) })
 	t.Run("what a container is", func(t *testing.T) { containerIsConfined(t, list["9999"]) })
 	t.Run("what a container reaches", func(t *testing.T) { containerReaches(t, list["9999"], list["10000"]) })

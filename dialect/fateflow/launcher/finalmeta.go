@@ -6,6 +6,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component"
+	"openflow/sdk/wire"
 )
 
 // finalMeta is what a component writes at its end.
@@ -73,7 +74,7 @@ const (
 // readFinalMeta reads a final meta. Numbers that JSON does not have, such as NaN, are null.
 func readFinalMeta(raw []byte) (finalMeta, error) {
 	var m finalMeta
-	raw = plain(raw)
+	raw = wire.Finite(raw)
 	err := openflow.BoundedJSON(raw, maxMetaValues)
 	if err == nil {
 		err = json.Unmarshal(raw, &m)
@@ -90,36 +91,4 @@ func readFinalMeta(raw []byte) (finalMeta, error) {
 		}
 	}
 	return m, nil
-}
-
-// foreign are the words that Python writes for numbers which JSON does not have.
-var foreign = [][]byte{[]byte("-Infinity"), []byte("Infinity"), []byte("NaN")}
-
-// plain replaces such words outside of texts by null.
-//
-// Spec: fate-components §1.4.
-func plain(raw []byte) []byte {
-	var out []byte // nil: nothing was replaced
-	inText, from := false, 0
-	for i := 0; i < len(raw); i++ {
-		switch {
-		case inText && raw[i] == '\\':
-			i++
-		case raw[i] == '"':
-			inText = !inText
-		case !inText && (raw[i] == 'N' || raw[i] == 'I' || raw[i] == '-'):
-			for _, word := range foreign {
-				if bytes.HasPrefix(raw[i:], word) {
-					out = append(append(out, raw[from:i]...), "null"...)
-					i += len(word) - 1
-					from = i + 1
-					break
-				}
-			}
-		}
-	}
-	if out == nil {
-		return raw
-	}
-	return append(out, raw[from:]...)
 }

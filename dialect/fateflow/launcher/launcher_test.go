@@ -155,13 +155,3 @@ func TestWhatANodeAsks(t *testing.T) {
 		require.Equal(t, component.ExitUsage, exit, args)
 	}
 }
-
-func TestPlainNumbers(t *testing.T) {
-	for raw, want := range map[string]string{
-		`{"a": NaN, "b": [Infinity, -Infinity, -1], "NaN": "NaN \" NaN"}`: `{"a": null, "b": [null, null, -1], "NaN": "NaN \" NaN"}`,
-		`1`: `1`,
-		``:  ``,
-	} {
-		require.Equal(t, want, string(plain([]byte(raw))))
-	}
-}

@@ -84,7 +84,7 @@ func (m *metrics) save(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Data []json.RawMessage `json:"data"`
 	}
-	if err := wire.Unmarshal(plain(raw), &body); err != nil {
+	if err := wire.Unmarshal(wire.Finite(raw), &body); err != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "metrics are not readable: %w", err)
 	}
 	return m.send(r.Context(), body.Data)

@@ -252,7 +252,7 @@ func (w *wrapper) takeMetrics(ctx context.Context, a writtenArtifact) error {
 	raw, err := readFile(w.root, name, maxMetrics)
 	var records []json.RawMessage
 	if err == nil {
-		err = wire.Unmarshal(plain(raw), &records)
+		err = wire.Unmarshal(wire.Finite(raw), &records)
 	}
 	if err != nil || len(records) == 0 {
 		return err

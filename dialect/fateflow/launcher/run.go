@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 
@@ -232,6 +233,15 @@ func (w *wrapper) execute(ctx context.Context, t *component.Task) (err error) {
 	return w.metrics.failed()
 }
 
+// causeFirst puts the last line of a traceback before it: that is the cause, and a reason shows one line.
+func causeFirst(exceptions string) string {
+	text := strings.TrimSpace(exceptions)
+	if i := strings.LastIndexByte(text, '\n'); i >= 0 && strings.HasPrefix(text, "Traceback") {
+		return text[i+1:] + "\n" + text
+	}
+	return text
+}
+
 // ended interprets how the component's process has ended, and what it has left.
 //
 // Spec: fate-flow-api §3.7.
@@ -254,7 +264,7 @@ func (w *wrapper) ended(process error) (finalMeta, error) {
 	case err != nil:
 		return said, openflow.Errorf(openflow.CodeInvalid, "the final meta of the component: %w", err)
 	case said.Status.Exceptions != "" && (process != nil || said.Status.Code != 0):
-		return said, openflow.Errorf(openflow.CodeRejected, "%s", said.Status.Exceptions)
+		return said, openflow.Errorf(openflow.CodeRejected, "%s", causeFirst(said.Status.Exceptions))
 	case process != nil:
 		return said, process
 	case said.Status.Code != 0:

@@ -146,7 +146,7 @@ func (a *api) jsonModel(r *http.Request, m openflow.ModelRecord) (json.RawMessag
 			return nil, openflow.Errorf(openflow.CodeInvalid, "model %s has %d bytes", m.OutputKey, h.Size).WithHint("download it")
 		}
 		b, err := io.ReadAll(members)
-		if err != nil || !json.Valid(b) {
+		if b = wire.Finite(b); err != nil || !json.Valid(b) { // a component in Python writes NaN
 			return nil, openflow.Errorf(openflow.CodeInternal, "model %s is damaged", m.OutputKey)
 		}
 		return b, nil
