@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/sdk/httpclient"
 )
 
 // What components may have under way at brokers, through this node.
@@ -41,11 +42,8 @@ type Answer struct {
 	Body   []byte
 }
 
-// client asks brokers. It follows no redirection: an account goes to the address that the policy names.
-var client = &http.Client{
-	Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8, MaxConnsPerHost: 64, IdleConnTimeout: time.Minute},
-}
+// client asks brokers.
+var client = httpclient.New(httpclient.Options{Patience: patience})
 
 var dialer = &net.Dialer{Timeout: 10 * time.Second}
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"openflow/sdk/httpclient"
 	"openflow/temporal/loopback"
 )
 
@@ -26,6 +27,8 @@ const patience = 3 * time.Minute
 
 // server is the broker of the package itself. The one in the path of Debian changes to a user of its own.
 const server = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+
+var client = httpclient.New(httpclient.Options{})
 
 // The account that may manage a broker.
 const (
@@ -95,7 +98,7 @@ func start(tb testing.TB) (b Broker, ready func()) {
 			r, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/api/overview", b.Management), nil)
 			require.NoError(tb, err)
 			r.SetBasicAuth(User, Password)
-			resp, err := http.DefaultClient.Do(r)
+			resp, err := client.Do(r)
 			if err != nil {
 				return false
 			}
