@@ -32,8 +32,8 @@ func talk(name string, parameters openflow.Parameters) openflow.Task {
 	return by("talkfate", "talk", name, parameters)
 }
 
-// Components of FATE at two sites exchange messages by OSX, as they are configured for it: each calls an address of its own
-// container, by gRPC and without a credential, and what they send goes through both nodes.
+// Components of FATE at two sites exchange messages by OSX, as they are configured for it. Each calls an address of its own
+// container, by gRPC and without a credential. What they send goes through both nodes.
 func TestComponentsOfFATETalkByOSX(t *testing.T) {
 	e := talkers(t)
 	guest := e.As(t, "9999")

@@ -59,12 +59,12 @@ func (g *Gate) Ask(ctx context.Context, b openflow.Broker, a Asked) (Answer, err
 	r.Header.Set("Content-Type", "application/json")
 	resp, err := client.Do(r)
 	if err != nil {
-		return Answer{}, away(b.Management, err)
+		return Answer{}, silent(b.Management, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return Answer{}, away(b.Management, err)
+		return Answer{}, silent(b.Management, err)
 	}
 	if len(body) > maxAnswer {
 		return Answer{}, openflow.Errorf(openflow.CodeExhausted, "the broker's answer has more than %d bytes", maxAnswer)
@@ -76,7 +76,7 @@ func (g *Gate) Ask(ctx context.Context, b openflow.Broker, a Asked) (Answer, err
 	return Answer{resp.StatusCode, resp.Header.Get("Content-Type"), body}, nil
 }
 
-func away(address string, err error) error {
+func silent(address string, err error) error {
 	return openflow.Errorf(openflow.CodeUnavailable, "the broker at %s does not answer: %w", address, err).
 		WithPublic("a service of the site does not answer").WithHint("see that it runs, and that engines.rabbitmq of the policy has its address")
 }
@@ -91,7 +91,7 @@ func (g *Gate) Connect(ctx context.Context, run openflow.RunID, b openflow.Broke
 	conn, err = dialer.DialContext(ctx, "tcp", b.Address)
 	if err != nil {
 		leave()
-		return nil, nil, away(b.Address, err)
+		return nil, nil, silent(b.Address, err)
 	}
 	return conn, leave, nil
 }

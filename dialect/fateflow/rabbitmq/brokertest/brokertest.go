@@ -1,5 +1,5 @@
-// Package brokertest runs real RabbitMQ brokers for tests: each on ports and in a folder of its own, with the plugins that FATE
-// needs, and with a port mapper of its own, so that nothing is left behind.
+// Package brokertest runs real RabbitMQ brokers for tests, with the plugins that FATE needs. Each has ports, a folder and a port
+// mapper of its own, so that nothing is left behind.
 //
 // A machine without rabbitmq-server fails the tests; tests/services/rabbitmq.sh installs it.
 package brokertest
