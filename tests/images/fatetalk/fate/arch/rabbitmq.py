@@ -30,8 +30,7 @@ class Federation:
             return self.queues[peer, name]
         copies = self.config["mode"] == "replication"
         vhost, mine, theirs = self.vhost(peer), "-".join([*self.party, *peer, name]), "-".join([*peer, *self.party, name])
-        send = ("send-" if copies else "") + f"{self.session}-{mine}"
-        receive = f"receive-{self.session}-{mine}" if copies else f"{self.session}-{theirs}"
+        send, receive = (begin + f"{self.session}-{of}" for begin, of in zip(("send-", "receive-") if copies else ("", ""), (mine, theirs)))
         if vhost not in self.vhosts:
             self.ask("PUT", f"vhosts/{vhost}")
             self.allow(self.config["user"], vhost)
