@@ -4,15 +4,19 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
+	"openflow/server"
 )
 
 // upgrade asks for a connection to the broker with the credential of a run.
@@ -98,4 +102,30 @@ func TestConnectionsThatThereAreNot(t *testing.T) {
 	require.Contains(t, e.Message, "the policy of this site names no broker")
 	e = n.envelope(psi, request{method: http.MethodPut, path: "/v2/worker/rabbitmq/manage/api/users/1_psi_0_0"})
 	require.Contains(t, e.Message, "the policy of this site names no broker")
+}
+
+// On a machine of a pool, the machine's worker passes the connection on to the node.
+func TestConnectionsThroughAPool(t *testing.T) {
+	n := newNode(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	n.queues = l.Addr().String()
+	to, err := url.Parse("http://" + n.listens())
+	require.NoError(t, err)
+	machine := listens(t, server.Handler(slog.New(slog.DiscardHandler), server.Forward{
+		To: to, Prefixes: []string{"/v2"}, Transport: httpclient.New(httpclient.Options{}).Transport,
+	}))
+	c, resp, _ := upgrade(t, machine, n.secrets.Issue(psi), asAMQP)
+	require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
+	broker, err := l.Accept()
+	require.NoError(t, err)
+	_, err = io.WriteString(c, "AMQP\x00\x00\x09\x01")
+	require.NoError(t, err)
+	got := make([]byte, 8)
+	_, err = io.ReadFull(broker, got)
+	require.NoError(t, err)
+	require.NoError(t, broker.Close())
+	_, err = c.Read(got)
+	require.ErrorIs(t, err, io.EOF)
 }
