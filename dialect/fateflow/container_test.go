@@ -158,3 +158,24 @@ func TestInputsOfEveryShape(t *testing.T) {
 		string(config.Inputs))
 	require.JSONEq(t, `{}`, string(config.Run), "an object, not null")
 }
+
+// Where the site's policy names a broker for the provider, the container is told where those of the partners are, and of no account.
+func TestBrokerOfATask(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		g := grant
+		g.May.Broker = &openflow.BrokerUse{Partners: map[openflow.PartyID]string{"9999": "broker.a:5672", "10001": "[::1]:5673"}, Shared: shared}
+		env, err := fateflow.Dialect{}.Container()(record(t), g, openflow.Place{Host: "172.17.0.1", Port: 9380, Cores: 2})
+		require.NoError(t, err)
+		var config struct {
+			Conf struct {
+				Federation json.RawMessage `json:"federation"`
+			} `json:"conf"`
+		}
+		text, _ := strings.CutPrefix(env[0], "CONFIG=")
+		require.NoError(t, json.Unmarshal([]byte(text), &config))
+		mode := map[bool]string{false: "replication", true: "client"}[shared]
+		require.JSONEq(t, `{"type":"rabbitmq","metadata":{"federation_id":"J_lr_0_0","parties":{"local":{"role":"host","partyid":"10000"},"parties":[`+
+			`{"role":"guest","partyid":"9999"},{"role":"host","partyid":"10000"},{"role":"arbiter","partyid":"10000"}]},`+
+			`"route_table":{"9999":{"host":"broker.a","port":5672},"10001":{"host":"::1","port":5673}},"mode":"`+mode+`"}}`, string(config.Conf.Federation))
+	}
+}

@@ -48,6 +48,12 @@ func everyRoute(t *testing.T, n *node, victim openflow.TaskKey) map[string]reque
 		"POST /v1/interconn/chan/peek":               {method: http.MethodPost, path: "/v1/interconn/chan/peek", body: `{}`, header: chanHeader},
 		"POST /v1/interconn/chan/release":            {method: http.MethodPost, path: "/v1/interconn/chan/release", body: `{}`, header: chanHeader},
 	}
+	vhost := "/v2/worker/rabbitmq/manage/api/vhosts/" + wire.FederationID(victim) + "-guest-9999-host-10000"
+	queues := strings.Replace(vhost, "vhosts", "queues", 1)
+	routes["PUT /v2/worker/rabbitmq/manage/*"] = request{method: http.MethodPut, path: vhost}
+	routes["GET /v2/worker/rabbitmq/manage/*"] = request{method: http.MethodGet, path: queues}
+	routes["DELETE /v2/worker/rabbitmq/manage/*"] = request{method: http.MethodDelete, path: vhost}
+	routes["GET /v2/worker/rabbitmq/connect"] = request{method: http.MethodGet, path: "/v2/worker/rabbitmq/connect"}
 	for _, service := range []string{ptp.GRPCTransport, ptp.GRPCTransportKuscia} {
 		for _, op := range []string{"push", "pop", "peek", "release"} {
 			r := routes["POST /v1/interconn/chan/"+op]
@@ -143,6 +149,9 @@ func TestContainersAreApart(t *testing.T) {
 				require.False(t, answered(t, w), "%s: %s", name, w.Body)
 			}
 			r.header = r.header.Clone()
+			if route == "GET /v2/worker/rabbitmq/connect" {
+				return // it takes the whole connection: TestConnectionsToABroker
+			}
 			right, other := victims[route]
 			if !other {
 				right = victim

@@ -44,6 +44,7 @@ type node struct {
 	layers    []server.Layer
 	peers     *peers
 	initiator openflow.PartyID // of the jobs that are created next
+	queues    string           // address of a broker's queues; "none": the policy names no broker
 }
 
 // peers notes what is sent to other nodes.
@@ -100,6 +101,11 @@ func newNodeWith(t *testing.T, o catalogue.Options) *node {
 	log := slog.New(slog.DiscardHandler)
 	n.site = &base.Site{
 		Store: n.catalogue, Objects: n.objects, Credentials: n.secrets, Log: log, Policy: openflow.DefaultPolicy(),
+	}
+	broker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("asked")) }))
+	t.Cleanup(broker.Close)
+	n.site.Broker = func(string) (openflow.Broker, bool, error) {
+		return openflow.Broker{Management: strings.TrimPrefix(broker.URL, "http://"), Address: n.queues, User: "site", Password: "secret"}, n.queues != "none", nil
 	}
 	dialects := dialect.All{native.Dialect{}, fateflow.Dialect{}}
 	n.transport = &base.Transport{

@@ -32,8 +32,8 @@ func talk(name string, parameters openflow.Parameters) openflow.Task {
 	return by("talkfate", "talk", name, parameters)
 }
 
-// Components of FATE at two sites exchange messages by OSX, as they are configured for it: each calls an address of its own
-// container, by gRPC and without a credential, and what they send goes through both nodes.
+// Components of FATE at two sites exchange messages by OSX, as they are configured for it. Each calls an address of its own
+// container, by gRPC and without a credential. What they send goes through both nodes.
 func TestComponentsOfFATETalkByOSX(t *testing.T) {
 	e := talkers(t)
 	guest := e.As(t, "9999")
@@ -52,10 +52,8 @@ func TestComponentsOfFATETalkByOSX(t *testing.T) {
 // The same by a broker of each site, which copies from that of the partner: the components reach their own through their node, and
 // the node asks its management in their place. What is another's there, they do not get.
 func TestComponentsOfFATETalkByRabbitMQ(t *testing.T) {
-	brokers := map[string]brokertest.Broker{}
-	for _, site := range []string{"9999", "10000"} {
-		brokers[site] = brokertest.Start(t)
-	}
+	started := brokertest.Start(t, 2)
+	brokers := map[string]brokertest.Broker{"9999": started[0], "10000": started[1]}
 	policy := func(own, other string) env.Option {
 		account := filepath.Join(t.TempDir(), "account")
 		require.NoError(t, os.WriteFile(account, []byte(brokertest.User+":"+brokertest.Password+"\n"), 0o600))

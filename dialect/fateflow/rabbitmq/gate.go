@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/sdk/httpclient"
 )
 
 // What components may have under way at brokers, through this node.
@@ -41,11 +42,8 @@ type Answer struct {
 	Body   []byte
 }
 
-// client asks brokers. It follows no redirection: an account goes to the address that the policy names.
-var client = &http.Client{
-	Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8, MaxConnsPerHost: 64, IdleConnTimeout: time.Minute},
-}
+// client asks brokers.
+var client = httpclient.New(httpclient.Options{Patience: patience})
 
 var dialer = &net.Dialer{Timeout: 10 * time.Second}
 
@@ -61,12 +59,12 @@ func (g *Gate) Ask(ctx context.Context, b openflow.Broker, a Asked) (Answer, err
 	r.Header.Set("Content-Type", "application/json")
 	resp, err := client.Do(r)
 	if err != nil {
-		return Answer{}, away(b.Management, err)
+		return Answer{}, silent(b.Management, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return Answer{}, away(b.Management, err)
+		return Answer{}, silent(b.Management, err)
 	}
 	if len(body) > maxAnswer {
 		return Answer{}, openflow.Errorf(openflow.CodeExhausted, "the broker's answer has more than %d bytes", maxAnswer)
@@ -78,7 +76,7 @@ func (g *Gate) Ask(ctx context.Context, b openflow.Broker, a Asked) (Answer, err
 	return Answer{resp.StatusCode, resp.Header.Get("Content-Type"), body}, nil
 }
 
-func away(address string, err error) error {
+func silent(address string, err error) error {
 	return openflow.Errorf(openflow.CodeUnavailable, "the broker at %s does not answer: %w", address, err).
 		WithPublic("a service of the site does not answer").WithHint("see that it runs, and that engines.rabbitmq of the policy has its address")
 }
@@ -93,7 +91,7 @@ func (g *Gate) Connect(ctx context.Context, run openflow.RunID, b openflow.Broke
 	conn, err = dialer.DialContext(ctx, "tcp", b.Address)
 	if err != nil {
 		leave()
-		return nil, nil, away(b.Address, err)
+		return nil, nil, silent(b.Address, err)
 	}
 	return conn, leave, nil
 }

@@ -1,5 +1,5 @@
-// Package brokertest runs real RabbitMQ brokers for tests: each on ports and in a folder of its own, with the plugins that FATE
-// needs, and with a port mapper of its own, so that nothing is left behind.
+// Package brokertest runs real RabbitMQ brokers for tests, with the plugins that FATE needs. Each has ports, a folder and a port
+// mapper of its own, so that nothing is left behind.
 //
 // A machine without rabbitmq-server fails the tests; tests/services/rabbitmq.sh installs it.
 package brokertest
@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"openflow/sdk/httpclient"
 	"openflow/temporal/loopback"
 )
 
@@ -26,6 +27,8 @@ const patience = 3 * time.Minute
 
 // server is the broker of the package itself. The one in the path of Debian changes to a user of its own.
 const server = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+
+var client = httpclient.New(httpclient.Options{})
 
 // The account that may manage a broker.
 const (
@@ -42,12 +45,25 @@ type Broker struct {
 // Address is where its queues are.
 func (b Broker) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(b.Port)) }
 
-// Start starts a broker and waits until it answers. It ends with the test.
-func Start(tb testing.TB) Broker {
+// Start starts so many brokers at once, and waits until all answer. They end with the test.
+func Start(tb testing.TB, n int) []Broker {
+	tb.Helper()
+	brokers, ready := make([]Broker, n), make([]func(), n)
+	for i := range brokers {
+		brokers[i], ready[i] = start(tb)
+	}
+	for _, wait := range ready {
+		wait()
+	}
+	return brokers
+}
+
+// start starts a broker. ready waits until it answers.
+func start(tb testing.TB) (b Broker, ready func()) {
 	tb.Helper()
 	ports, err := loopback.FreePorts(4, func(int) bool { return true })
 	require.NoError(tb, err)
-	b := Broker{Port: ports[0], Management: ports[1]}
+	b = Broker{Port: ports[0], Management: ports[1]}
 	dir := tb.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -71,24 +87,25 @@ func Start(tb testing.TB) Broker {
 		"RABBITMQ_CONF_ENV_FILE=/dev/null", "RABBITMQ_PID_FILE="+filepath.Join(dir, "pid"),
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}"))
 	said := func() string { text, _ := os.ReadFile(log.Name()); return string(text) }
-	require.Eventually(tb, func() bool {
-		select {
-		case err := <-gone:
-			require.NoError(tb, err, "the broker has ended: %s", said())
-			tb.Fatalf("the broker has ended: %s", said())
-		default:
-		}
-		r, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/api/overview", b.Management), nil)
-		require.NoError(tb, err)
-		r.SetBasicAuth(User, Password)
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			return false
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	}, patience, 50*time.Millisecond, "the broker does not answer")
-	return b
+	return b, func() {
+		require.Eventually(tb, func() bool {
+			select {
+			case err := <-gone:
+				require.NoError(tb, err, "the broker has ended: %s", said())
+				tb.Fatalf("the broker has ended: %s", said())
+			default:
+			}
+			r, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/api/overview", b.Management), nil)
+			require.NoError(tb, err)
+			r.SetBasicAuth(User, Password)
+			resp, err := client.Do(r)
+			if err != nil {
+				return false
+			}
+			_ = resp.Body.Close()
+			return resp.StatusCode == http.StatusOK
+		}, patience, 50*time.Millisecond, "the broker does not answer")
+	}
 }
 
 // run starts a program in a process group of its own, which ends with the test. What comes back tells that it has ended.

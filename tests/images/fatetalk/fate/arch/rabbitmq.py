@@ -1,4 +1,6 @@
 """Messages by a RabbitMQ broker, managed and called as FATE's federation does that."""
+import time
+
 import pika
 import requests
 
@@ -28,8 +30,7 @@ class Federation:
             return self.queues[peer, name]
         copies = self.config["mode"] == "replication"
         vhost, mine, theirs = self.vhost(peer), "-".join([*self.party, *peer, name]), "-".join([*peer, *self.party, name])
-        send = ("send-" if copies else "") + f"{self.session}-{mine}"
-        receive = f"receive-{self.session}-{mine}" if copies else f"{self.session}-{theirs}"
+        send, receive = (begin + f"{self.session}-{of}" for begin, of in zip(("send-", "receive-") if copies else ("", ""), (mine, theirs)))
         if vhost not in self.vhosts:
             self.ask("PUT", f"vhosts/{vhost}")
             self.allow(self.config["user"], vhost)
@@ -72,6 +73,12 @@ class Federation:
             return body
 
     def destroy(self):
+        """Ends once the partner's broker has what is in the queues here, and a second later, as FATE's does."""
+        for (peer, _), (send, _) in self.queues.items():
+            if self.config["mode"] == "replication":
+                while self.open(peer).queue_declare(queue=send, passive=True).method.message_count:
+                    time.sleep(0.05)
+        time.sleep(1)
         for connection, _ in self.channels.values():
             connection.close()
         for vhost in self.vhosts:
