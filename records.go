@@ -172,6 +172,7 @@ type TaskRecord struct {
 func (r TaskRecord) Standing() TaskStanding {
 	return TaskStanding{
 		Key: r.Key, Status: r.Status, PartyStatus: r.PartyStatus, Cause: r.Cause, Stopping: r.Killed && !r.PartyStatus.Terminal(),
+		Accepted: r.ResourceInUse || r.PartyStatus != TaskWaiting, Polled: r.SyncType == Poll,
 		StartTime: r.StartTime, UpdateTime: r.UpdateTime, EndTime: r.EndTime,
 	}
 }

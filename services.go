@@ -103,6 +103,7 @@ type TaskStart struct {
 	Protocol  Protocol     // that the task's parties have in common; zero: nothing was compared, or there is nothing to say
 	Ended     []TaskUpdate // what has ended since the party last heard
 	Again     bool         // it has been asked before, and the answer was lost: the run may have started
+	Begun     bool         // the scheduler wants to hear in a push job that the run has begun
 }
 
 // JobEnd tells a party that the job has ended.
@@ -200,6 +201,8 @@ type TaskStanding struct {
 	PartyStatus TaskStatus
 	Cause            // when it did not succeed
 	Stopping    bool // it is being stopped, also before it has begun to run
+	Accepted    bool // it was accepted here: it holds what it needs, or has ended
+	Polled      bool // nobody reports its end
 	StartTime   time.Time
 	UpdateTime  time.Time
 	EndTime     time.Time
@@ -228,6 +231,10 @@ type PartnerService interface {
 	AskTask(ctx context.Context, k TaskKey) (TaskStanding, error)
 }
 
+// Slow is a service of another node that may take minutes to answer, and calls this node before it does. Whoever calls it waits
+// for the answer and holds nothing up meanwhile: a repeat is not the same as one call.
+type Slow interface{ Slow() }
+
 // Directory finds the services of parties: this node's own, or a client of a partner's node.
 type Directory interface {
 	Partner(ctx context.Context, id PartyID) (PartnerService, error)
@@ -238,6 +245,7 @@ type Directory interface {
 type TaskOrder struct {
 	Key       TaskKey
 	Report    bool          // tell the scheduler about the end (push)
+	Begun     bool          // and before that, that it has begun
 	Timeout   time.Duration // of the run
 	Label     string        // which workers may run it; empty: any
 	Component string

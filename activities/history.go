@@ -16,6 +16,7 @@ import (
 type TaskOrder struct {
 	Run       document.Run  `json:"run"`
 	Report    bool          `json:"report,omitzero"`
+	Begun     bool          `json:"begun,omitzero"`
 	Timeout   time.Duration `json:"timeout_ns,omitzero"`
 	Label     string        `json:"label,omitzero"`
 	Component string        `json:"component,omitzero"`
@@ -34,7 +35,7 @@ type Pooling struct {
 // EncodeOrder is the inverse of Decode.
 func EncodeOrder(o openflow.TaskOrder) TaskOrder {
 	out := TaskOrder{
-		Run: document.EncodeRun(o.Key), Report: o.Report, Timeout: o.Timeout, Label: o.Label,
+		Run: document.EncodeRun(o.Key), Report: o.Report, Begun: o.Begun, Timeout: o.Timeout, Label: o.Label,
 		Component: o.Component, Cores: o.Cores, Lost: o.Lost, Revision: o.Revision,
 	}
 	if o.Pool != nil {
@@ -47,7 +48,7 @@ func EncodeOrder(o openflow.TaskOrder) TaskOrder {
 // Decode gives the order back.
 func (o TaskOrder) Decode() openflow.TaskOrder {
 	out := openflow.TaskOrder{
-		Key: o.Run.Decode(), Report: o.Report, Timeout: o.Timeout, Label: o.Label, Component: o.Component,
+		Key: o.Run.Decode(), Report: o.Report, Begun: o.Begun, Timeout: o.Timeout, Label: o.Label, Component: o.Component,
 		Cores: o.Cores, Lost: o.Lost, Revision: o.Revision,
 	}
 	if o.Pool != nil {
@@ -99,13 +100,14 @@ type TaskStart struct {
 	Protocol  document.Protocol `json:"protocol,omitzero"`
 	Ended     []TaskUpdate      `json:"ended,omitempty"`
 	Again     bool              `json:"again,omitzero"`
+	Begun     bool              `json:"begun,omitzero"`
 }
 
 // EncodeStart is the inverse of Decode.
 func EncodeStart(s openflow.TaskStart) TaskStart {
 	return TaskStart{
 		Run: document.EncodeRun(s.TaskKey), StartsJob: s.StartsJob, Protocol: document.Protocol(s.Protocol), Ended: EncodeUpdates(s.Ended),
-		Again: s.Again,
+		Again: s.Again, Begun: s.Begun,
 	}
 }
 
@@ -113,7 +115,7 @@ func EncodeStart(s openflow.TaskStart) TaskStart {
 func (s TaskStart) Decode() openflow.TaskStart {
 	return openflow.TaskStart{
 		TaskKey: s.Run.Decode(), StartsJob: s.StartsJob, Protocol: openflow.Protocol(s.Protocol), Ended: decodeUpdates(s.Ended),
-		Again: s.Again,
+		Again: s.Again, Begun: s.Begun,
 	}
 }
 

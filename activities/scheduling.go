@@ -54,11 +54,21 @@ func mayPass(err error) bool {
 }
 
 func (s *Scheduling) said(ctx context.Context, p openflow.PartyID, do func(openflow.PartnerService) error) error {
-	partner, err := s.Directory.Partner(ctx, p)
+	partner, err := s.partner(ctx, p)
 	if err == nil {
+		defer beating(ctx)()
 		err = do(partner)
 	}
 	return saidBy(p, err)
+}
+
+// partner finds the service of a party for a call that may not be made twice lightly.
+func (s *Scheduling) partner(ctx context.Context, p openflow.PartyID) (openflow.PartnerService, error) {
+	partner, err := s.Directory.Partner(ctx, p)
+	if err == nil {
+		err = unhurried(ctx, partner)
+	}
+	return partner, err
 }
 
 // saidBy is what a party has answered, or what has kept it from that: all parties of the job may read it.
@@ -89,8 +99,9 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (ReserveAnswer, e
 		return ReserveAnswer{}, ToTemporal(err)
 	}
 	var got openflow.Reservation
-	partner, err := s.Directory.Partner(ctx, c.Party.ID)
+	partner, err := s.partner(ctx, c.Party.ID)
 	if err == nil {
+		defer beating(ctx)()
 		got, err = partner.OpenJob(ctx, order)
 	}
 	if err == nil {
@@ -120,8 +131,12 @@ func shared(o openflow.JobOrder, said []openflow.Spoken) []openflow.Spoken {
 
 // ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.
 func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (ReserveAnswer, error) {
-	partner, err := s.Directory.Partner(ctx, c.Party.ID)
+	partner, err := s.partner(ctx, c.Party.ID)
+	if openflow.CodeOf(err) == CodeSlow {
+		return ReserveAnswer{}, ToTemporal(err)
+	}
 	if err == nil {
+		defer beating(ctx)()
 		var got openflow.Reservation
 		if got, err = partner.Reserve(ctx, s.key(c)); err == nil {
 			err = got.Err()
@@ -176,14 +191,15 @@ func (s *Scheduling) StartTask(ctx context.Context, o TaskStart) error {
 	return s.at(ctx, o.Run.Party.ID, func(p openflow.PartnerService) error { return p.StartTask(ctx, start) })
 }
 
-// repeated tells whether a call has been tried before: the first try is a local activity. One that a crash of this node has cut short is not
-// counted.
+// repeated tells whether a call has been tried before: the first try is a local activity, or the first of the one to which that has left
+// a slow call. A local one that a crash of this node has cut short is not counted.
 func repeated(ctx context.Context) bool {
 	if !activity.IsActivity(ctx) {
 		return false
 	}
 	info := activity.GetInfo(ctx)
-	return !info.IsLocalActivity || info.Attempt > 1
+	first := info.IsLocalActivity || info.HeartbeatTimeout > 0 // the local activity has left the call to it
+	return !first || info.Attempt > 1
 }
 
 // UpdateTask tells one party how the task stands at all parties together.
@@ -198,14 +214,16 @@ func (s *Scheduling) UpdateTask(ctx context.Context, u TaskUpdate) error {
 // ended, since its container may be about to begin.
 func (s *Scheduling) CollectTask(ctx context.Context, k document.Run) (Report, error) {
 	r := Report{Run: k}
-	err := s.said(ctx, k.Party.ID, func(p openflow.PartnerService) error {
-		at, err := p.AskTask(ctx, k.Decode())
+	partner, err := s.Directory.Partner(ctx, k.Party.ID) // who is asked does nothing for it
+	if err == nil {
+		at, asked := partner.AskTask(ctx, k.Decode())
 		r.Status, r.Cause = at.PartyStatus, document.Cause(at.Cause)
 		if at.Stopping && r.Status == openflow.TaskWaiting {
 			r.Status = openflow.TaskRunning
 		}
-		return err
-	})
+		err = asked
+	}
+	err = saidBy(k.Party.ID, err)
 	if s.Asked != nil {
 		s.Asked(k.Decode(), r.Status, err)
 	}

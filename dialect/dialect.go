@@ -146,7 +146,10 @@ type Node struct {
 	Prober Prober
 	// Tasks names the tasks of a job that this node takes part in or schedules, for dialects whose names of tasks do not tell
 	// ours; see TaskOf. CodeNotFound: there is no such job here.
-	Tasks   func(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error)
+	Tasks func(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error)
+	// Settled waits until no run of a job goes on here any more, or the context ends, for dialects that answer a stop then; nil: nobody
+	// waits.
+	Settled func(ctx context.Context, k openflow.JobKey)
 	Version string        // of this node, for peers that ask
 	Intake  *reply.Intake // of calls; nil: they are not bounded
 	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even

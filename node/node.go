@@ -293,7 +293,7 @@ func (n *Node) serve(ctx context.Context) error {
 			Verifier: signed, Unsigned: peers.Sources{Self: n.config.Party, Signed: signed, Records: n.rows, Also: n.lines.Also},
 			Signer:  trust.Signer{Party: n.config.Party, Key: n.key},
 			Apps:    &peers.Apps{Tokens: &n.apps, Records: n.rows},
-			Partner: s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version,
+			Partner: s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Settled: s.partner.Settled, Prober: dir, Version: n.config.Version,
 			Intake: &reply.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
 			Traced: n.traces.Continue, Pace: n.pace.Call, Space: n.home.CheckSpace, Log: n.config.Log,
 		},

@@ -56,11 +56,37 @@ func following(ctx workflow.Context, timeout time.Duration, summary string) work
 // activity enforces itself.
 const containerGrace = 5 * time.Minute
 
+// slowCall suits a call of a node that takes as long as it takes to answer, and calls this node before it does. It is made by a
+// regular activity, so that the workflow hears what comes meanwhile. A try that nobody waits for any more is found by its silence.
+func slowCall(ctx workflow.Context, deadline time.Duration, summary string, answers []openflow.Code) workflow.Context {
+	policy := &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: longestBackOff}
+	if deadline <= 0 {
+		policy.MaximumAttempts = 1
+	}
+	for _, code := range answers {
+		policy.NonRetryableErrorTypes = append(policy.NonRetryableErrorTypes, string(code))
+	}
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    longestAnswer,
+		ScheduleToCloseTimeout: max(deadline, longestAnswer),
+		HeartbeatTimeout:       10 * time.Second,
+		Summary:                summary,
+		RetryPolicy:            policy,
+	})
+}
+
+// longestAnswer is how long the calls may take that one activity makes to a slow node. FATE-Flow answers one after 30 s at the
+// latest when it cannot reach anybody itself (fate-flow-api §0.8).
+const longestAnswer = 5 * time.Minute
+
 // call tries do briefly and, when a retry could help, repeats it patiently until the deadline. do must be idempotent.
 // An answer of one of these codes is not repeated: the caller asks for it again, because it knows what may change it.
 func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg, result any, answers ...openflow.Code) error {
 	tried := workflow.ExecuteLocalActivity(inWorkflowTask(ctx, summary), do, arg).Get(ctx, result)
 	err := activities.FromTemporal(tried)
+	if openflow.CodeOf(err) == activities.CodeSlow && ctx.Err() == nil {
+		return activities.FromTemporal(workflow.ExecuteActivity(slowCall(ctx, deadline, summary, answers), do, arg).Get(ctx, result))
+	}
 	if err == nil || ctx.Err() != nil || deadline <= 0 {
 		return err
 	}

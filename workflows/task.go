@@ -28,6 +28,7 @@ func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus
 	wish := listen(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx) // a canceled workflow still has its end to record and to report
 
+	ended := t.begin(ctx)
 	var place activities.Place
 	var out activities.Outcome
 	var err error
@@ -44,6 +45,7 @@ func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus
 	}
 	wish.cancel()
 	show(ctx, string(out.Status))
+	ended()
 	t.report(ctx, out)
 	detail(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 	return out.Status, closing(out.Status, out.Error, out.Cause.Code)
@@ -97,15 +99,29 @@ func (t task) follow(ctx workflow.Context, wish *wish, place activities.Place) (
 	return out, err
 }
 
+// begin tells the scheduler that the run has begun, where it wants to hear that, beside everything else. When the run has ended
+// there is no use in that any more: the report of the end says so too, to whom it must.
+//
+// Spec: fate-flow-api §2.5.7, §4.6.2.
+func (t task) begin(ctx workflow.Context) (ended workflow.CancelFunc) {
+	ctx, cancel := workflow.WithCancel(ctx)
+	if t.Begun && t.Lost == "" {
+		workflow.Go(ctx, func(ctx workflow.Context) { t.report(ctx, activities.Outcome{Status: openflow.TaskRunning}) })
+	}
+	return cancel
+}
+
 // report tells the scheduler how the run has ended, in a job whose parties report.
 func (t task) report(ctx workflow.Context, out activities.Outcome) {
 	if !t.Report {
 		return
 	}
 	to := string(t.Key.Scheduler)
-	detail(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+to)
+	if out.Status.Terminal() {
+		detail(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+to)
+	}
 	end := activities.End{Order: activities.EncodeOrder(t.TaskOrder), Outcome: out}
-	if err := call(ctx, reportDeadline, "report to "+to, running.ReportTask, end, nil); err != nil {
+	if err := call(ctx, reportDeadline, "report to "+to, running.ReportTask, end, nil); err != nil && ctx.Err() == nil {
 		workflow.GetLogger(ctx).Error("scheduler did not take the report", "task", t.Key.String(), "err", err)
 	}
 }

@@ -26,7 +26,7 @@ func (c *Client) create(ctx context.Context, o openflow.JobOrder) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, peer.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, err = c.send(ctx, "/v2/partner/job/create", body, o.DAG.Conf.Initiator)
 	return err
@@ -262,7 +262,7 @@ func jobStatus(k openflow.JobKey, status openflow.JobStatus, reason string) form
 
 // AskTask calls task/collect.
 func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
-	e, err := c.post(ctx, "/v2/partner/task/collect", forms.TaskRefOf(k))
+	e, err := c.within(ctx, peer.CallTimeout, "/v2/partner/task/collect", forms.TaskRefOf(k))
 	if err != nil {
 		return openflow.TaskStanding{Key: k}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"time"
 
 	"openflow"
 	"openflow/dialect"
@@ -15,12 +16,16 @@ import (
 )
 
 // service serves schedulers and participants that speak FATE-Flow.
-type service struct{ dialect.Node }
+type service struct {
+	dialect.Node
+	shown *shown
+	under *submissions
+}
 
 // Interconnection implements dialect.Dialect: the partner and scheduler pages of fate-flow-api §2.2–2.3. FATE-Flow signs no
 // answers and passes over our signature on them. Its requests carry none either.
 func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
-	s := service{n}
+	s := service{Node: n, shown: newShown(), under: newSubmissions()}
 	if n.Unsigned != nil {
 		s.Verifier = n.Unsigned
 	}
@@ -34,8 +39,8 @@ func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
 			"/job/resource/apply":   s.applyJobResources,
 			"/job/resource/return":  s.returnJobResources,
 			"/job/stop":             s.stopJob,
-			"/task/resource/apply":  s.acceptTask,
-			"/task/resource/return": s.acceptTask,
+			"/task/resource/apply":  s.applyTaskResources,
+			"/task/resource/return": s.returnTaskResources,
 			"/task/start":           s.startTask,
 			"/task/collect":         s.collectTask,
 			"/task/status/update":   s.updateTask,
@@ -155,40 +160,63 @@ func (s service) end(r *http.Request, k openflow.JobKey, end openflow.JobEnd) (a
 	if !end.Status.Terminal() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", end.Status)
 	}
-	return nil, s.Partner.StopJob(r.Context(), k, end)
-}
-
-// acceptTask answers the resource calls of a peer that makes single calls: starting a task takes its cores, ending it
-// returns them, so both are granted when the task exists (docs/divergences.md §2.3).
-func (s service) acceptTask(r *http.Request) (any, error) {
-	var b forms.TaskRef
-	key, err := dialect.RunOf(r, &b, &b)
-	if err != nil {
+	if err := s.Partner.StopJob(r.Context(), k, end); err != nil || s.Settled == nil {
 		return nil, err
 	}
-	_, err = s.Partner.AskTask(r.Context(), key)
+	ctx, cancel := context.WithTimeout(r.Context(), killing)
+	defer cancel()
+	s.Settled(ctx, k)
+	return nil, nil
+}
+
+// killing is how long a stop waits for programs to end. FATE-Flow kills before it answers, and counts a run that has not reported its
+// end by then as running. It waits for ten seconds itself.
+const killing = 7 * time.Second
+
+// applyTaskResources answers the call with which a peer takes the cores of a task: starting a task takes them here, and ending it
+// returns them. They are granted when the run exists, and refused once it has been accepted. A scheduler that has not heard yet
+// that the run has begun asks again, and would start it again (docs/divergences.md §2.3).
+//
+// Spec: fate-flow-api §2.5.7.
+func (s service) applyTaskResources(r *http.Request) (any, error) {
+	at, err := s.standing(r)
+	if err == nil && at.Accepted {
+		err = openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeExhausted, "%s has been started: it holds its cores, or has given them back", at.Key))
+	}
 	return nil, err
 }
 
+// returnTaskResources answers the call that undoes the other one: nothing was taken.
+func (s service) returnTaskResources(r *http.Request) (any, error) {
+	_, err := s.standing(r)
+	return nil, err
+}
+
+func (s service) standing(r *http.Request) (openflow.TaskStanding, error) {
+	var b forms.TaskRef
+	key, err := dialect.RunOf(r, &b, &b)
+	if err != nil {
+		return openflow.TaskStanding{}, err
+	}
+	return s.Partner.AskTask(r.Context(), key)
+}
+
+// startTask starts a run, and has the scheduler told that it has begun: to FATE-Flow only such a run can fail.
 func (s service) startTask(r *http.Request) (any, error) {
 	var b forms.TaskRef
 	key, err := dialect.RunOf(r, &b, &b)
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key})
+	return nil, s.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key, Begun: true})
 }
 
 func (s service) collectTask(r *http.Request) (any, error) {
-	var b forms.TaskRef
-	key, err := dialect.RunOf(r, &b, &b)
+	at, err := s.standing(r)
 	if err != nil {
 		return nil, err
 	}
-	at, err := s.Partner.AskTask(r.Context(), key)
-	if err != nil {
-		return nil, err
-	}
+	at.PartyStatus = s.shown.status(at)
 	return forms.EncodeTaskState(at), nil
 }
 
@@ -229,15 +257,27 @@ func (s service) tellTask(r *http.Request, u openflow.TaskUpdate) (any, error) {
 }
 
 func (s service) scheduleJob(r *http.Request) (any, error) {
+	text, err := reply.Body(r, reply.MaxBody)
+	if err != nil {
+		return nil, err
+	}
 	var b forms.SchedulerCreateJob
-	if err := reply.Read(r, &b); err != nil {
+	if err := reply.ReadBody(r, text, &b); err != nil {
 		return nil, err
 	}
 	sub, err := b.Submission(dialect.Caller(r))
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.Scheduler.CreateJob(r.Context(), sub.Initiator, sub)
+	create := func(ctx context.Context) (openflow.Submitted, error) {
+		return s.Scheduler.CreateJob(ctx, sub.Initiator, sub)
+	}
+	var answer openflow.Submitted
+	if sub.IdempotencyKey == "" && sub.ID == "" {
+		answer, err = s.under.do(r.Context(), dialect.Caller(r), text, create)
+	} else {
+		answer, err = create(r.Context())
+	}
 	if err != nil {
 		return nil, err
 	}

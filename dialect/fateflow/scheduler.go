@@ -6,6 +6,7 @@ import (
 	"openflow"
 	"openflow/dialect/fateflow/words"
 	"openflow/dialect/forms"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 )
 
@@ -69,13 +70,31 @@ func unspoken(what string) error {
 }
 
 // ReportTask calls /v2/scheduler/task/report. A scheduler of FATE-Flow refuses a report that changes nothing for it, such as
-// the repeat of one whose answer was lost: it has heard it.
+// the repeat of one whose answer was lost. It refuses likewise the end of a run that has not begun for it, and forgets it. So
+// after a refused end it is told that the run has begun, and of the end once more. What it refuses then it has heard before.
 //
-// Spec: fate-flow-api §2.2.
+// Spec: fate-flow-api §2.2, §4.6.2.
 func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
-	err := s.tell(ctx, "/v2/scheduler/task/report", forms.SchedulerReportTask{
+	err := s.report(ctx, r)
+	if openflow.CodeOf(err) != openflow.CodeConflict || !r.Status.Terminal() {
+		return heard(err)
+	}
+	began := openflow.Report{Key: r.Key, Status: openflow.TaskRunning}
+	if err := heard(s.report(ctx, began)); err != nil {
+		return err
+	}
+	return heard(s.report(ctx, r))
+}
+
+func (s scheduler) report(ctx context.Context, r openflow.Report) error {
+	_, err := s.within(ctx, peer.CallTimeout, "/v2/scheduler/task/report", forms.SchedulerReportTask{
 		TaskRef: forms.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(words.OfTask(r.Status)),
 	})
+	return err
+}
+
+// heard passes over that a report changes nothing.
+func heard(err error) error {
 	if openflow.CodeOf(err) == openflow.CodeConflict {
 		return nil
 	}

@@ -139,6 +139,9 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 	case openflow.CodeRejected:
 		return CreateJobFailed
 	case openflow.CodeExhausted:
+		if about == openflow.AboutTask {
+			return TaskResourceBusy
+		}
 		return JobResourceBusy
 	case openflow.CodeSpent:
 		return JobResourceLimit

@@ -73,6 +73,9 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 	if dag.Conf.Scheduler == "" {
 		dag.Conf.Scheduler = s.Self
 	}
+	if dag.Stage == "" {
+		dag.Stage = openflow.StageDefault // a site of FATE-Flow takes no job without one, and nobody may add it to what is signed
+	}
 	sub.DAG, sub.Initiator = &dag, s.Self
 	if sub.ID == "" {
 		sub.ID = s.NewID()

@@ -292,6 +292,12 @@ func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobSt
 	if to == openflow.JobWaiting {
 		return s.queue(ctx, k, reason)
 	}
+	if reason == "" && to.Terminal() && to != openflow.JobSuccess {
+		var err error
+		if reason, err = s.unsaid(ctx, k, to); err != nil {
+			return false, err
+		}
+	}
 	changed, err := s.Store.UpdateJobStatus(ctx, k, to, reason)
 	if changed && to.Terminal() {
 		s.tellFreed()

@@ -70,6 +70,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return s.takeOver(ctx, job, t, source)
 	}
 	order := s.order(t)
+	order.Begun = o.Begun && order.Report
 	if order.Pool, err = s.pooling(ctx, t); err != nil {
 		return err
 	}
@@ -297,8 +298,8 @@ func (s *Service) mayFollow(ctx context.Context, k openflow.TaskKey, last openfl
 		return err
 	}
 	runs := 1 + job.Reruns
-	if job.Status == openflow.JobWaiting && !job.StartTime.IsZero() {
-		runs++ // it counts once it runs, which is about to be
+	if (job.Status == openflow.JobWaiting || job.Status.Terminal()) && !job.StartTime.IsZero() {
+		runs++ // it counts once it runs, which is about to be: FATE-Flow makes the versions of a rerun before it opens the job again
 	}
 	if k.Version >= (1+job.DAG.Conf.AutoRetries)*runs {
 		return openflow.Errorf(openflow.CodeConflict, "%s is no version of this job: it has %d retries, and was run again %d times", k,

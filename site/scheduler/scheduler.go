@@ -458,6 +458,9 @@ func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r ope
 	if !slices.ContainsFunc(job.DAG.Tasks, runs) {
 		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeNotFound, "job %s has no task %s for %s", r.Key.Job, r.Key.Task, r.Key.Party))
 	}
+	if r.Status == openflow.TaskRunning {
+		return nil // it counts as running since it was asked to start
+	}
 	err = s.Engine.ReportTask(ctx, r)
 	if err == nil && s.Heard != nil {
 		s.Heard(r.Key)
