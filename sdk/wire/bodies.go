@@ -126,7 +126,7 @@ func Decode(body []byte, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %s", openflow.Heard(mistake(err)))
+		return refusal(body, into, err)
 	}
 	if missing := missingFields(reflect.ValueOf(into).Elem()); len(missing) > 0 {
 		return &openflow.Error{

@@ -88,6 +88,7 @@ type Site struct {
 	Space   func() error // nil while there is room for new data and jobs
 	Spare   func() error // makes a little room on a full disk, for what ends or deletes something; nil: it cannot
 	Uploads string       // folder that server-side upload paths are taken from
+	Exports string       // folder that archives of models are written to, absolute; clients name folders below it
 	NewID   func() openflow.JobID
 	Access  Access
 	// Traced wraps the handlers of what changes a job, with which a trace begins; nil: nothing does.

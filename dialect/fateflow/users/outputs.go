@@ -1,18 +1,16 @@
 package users
 
 import (
-	"archive/tar"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"path"
 	"strings"
 
 	"openflow"
 	"openflow/dialect/fateflow/envelope"
 	"openflow/sdk/wire"
+	"openflow/server/models"
 	"openflow/server/reply"
 	"openflow/store/catalogue"
 )
@@ -120,7 +118,7 @@ func (a *api) models(r *http.Request) (any, error) {
 // maxModel bounds a JSON model that is shown, in bytes. Larger ones are there to be downloaded.
 const maxModel = 64 << 20
 
-// jsonModel takes the one JSON member out of a model package; `[]` for a model of another type.
+// jsonModel takes the JSON out of a model package; `[]` for a model of another type.
 func (a *api) jsonModel(r *http.Request, m openflow.ModelRecord) (json.RawMessage, error) {
 	if m.TypeName != "json_model" {
 		return json.RawMessage("[]"), nil
@@ -130,27 +128,7 @@ func (a *api) jsonModel(r *http.Request, m openflow.ModelRecord) (json.RawMessag
 		return nil, openflow.About(openflow.AboutModel, err)
 	}
 	defer func() { _ = body.Close() }() // reading only
-	members := tar.NewReader(body)
-	for {
-		h, err := members.Next()
-		if errors.Is(err, io.EOF) {
-			return json.RawMessage("[]"), nil
-		}
-		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeInternal, "model %s is damaged: %w", m.OutputKey, err)
-		}
-		if path.Ext(h.Name) == ".yaml" {
-			continue
-		}
-		if h.Size > maxModel {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "model %s has %d bytes", m.OutputKey, h.Size).WithHint("download it")
-		}
-		b, err := io.ReadAll(members)
-		if err != nil || !json.Valid(b) {
-			return nil, openflow.Errorf(openflow.CodeInternal, "model %s is damaged", m.OutputKey)
-		}
-		return b, nil
-	}
+	return models.JSON(body, m.Meta, maxModel)
 }
 
 // downloadModel streams one model package: the first, or that of output_key (part 7 #9).
