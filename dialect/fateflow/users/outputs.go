@@ -89,9 +89,14 @@ func (a *api) modelsOf(r *http.Request, t openflow.TaskRecord) ([]openflow.Model
 		Job: t.Key.Job, Scheduler: t.Key.Scheduler, Role: t.Key.Party.Role, Party: t.Key.Party.ID, Task: t.Key.Task,
 	})
 	if err == nil && len(models) == 0 {
-		err = openflow.About(openflow.AboutModel, openflow.Errorf(openflow.CodeNotFound, "No found output model of task %q", t.Key.Task))
+		err = openflow.About(openflow.AboutModel, openflow.Errorf(openflow.CodeNotFound, "No found output model: %s", named(t.Key)))
 	}
 	return models, err
+}
+
+// named writes a task as FATE-Flow's messages name one.
+func named(k openflow.TaskKey) string {
+	return fmt.Sprintf("job_id[%s],role[%s],party_id[%s],task_name[%s]", k.Job, k.Party.Role, k.Party.ID, k.Task)
 }
 
 // models answers the JSON models of a task by output key.
@@ -152,7 +157,7 @@ func (a *api) downloadModel(w http.ResponseWriter, r *http.Request) {
 	}
 	if key != "" && chosen.OutputKey != key {
 		a.write.Refuse(w, r, openflow.About(openflow.AboutModel,
-			openflow.Errorf(openflow.CodeNotFound, "task %q has no output model %q", t.Key.Task, key)))
+			openflow.Errorf(openflow.CodeNotFound, "No found output model: %s,output_key[%s]", named(t.Key), openflow.Heard(key))))
 		return
 	}
 	body, _, err := a.Objects.Get(r.Context(), chosen.Object, 0)

@@ -71,8 +71,8 @@ func (a *api) queryServers(r *http.Request) (any, error) {
 	return all, nil
 }
 
-// named reads a name of the registry, which knows no case.
-func named(key, said string) (string, error) {
+// registered reads a name of the registry, which knows no case.
+func registered(key, said string) (string, error) {
 	return strings.ToUpper(said), openflow.CheckIdentifier(key, said)
 }
 
@@ -115,7 +115,7 @@ func (a *api) registerServer(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	name, err := named("server_name", string(b.Name))
+	name, err := registered("server_name", string(b.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (a *api) deleteServer(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	name, err := named("server_name", string(b.Name))
+	name, err := registered("server_name", string(b.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -227,11 +227,11 @@ func (a *api) registerService(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	server, err := named("server_name", string(b.Server))
+	server, err := registered("server_name", string(b.Server))
 	if err != nil {
 		return nil, err
 	}
-	service, err := named("service_name", string(b.Name))
+	service, err := registered("service_name", string(b.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -293,11 +293,11 @@ func (a *api) deleteService(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	server, err := named("server_name", string(b.Server))
+	server, err := registered("server_name", string(b.Server))
 	if err != nil {
 		return nil, err
 	}
-	service, err := named("service_name", string(b.Name))
+	service, err := registered("service_name", string(b.Name))
 	if err != nil {
 		return nil, err
 	}
