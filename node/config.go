@@ -56,6 +56,7 @@ type Config struct {
 	Peers            []peers.Peer
 	GrantAll         bool
 	Policy           string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
+	Exports          string // folder for archives of models; empty: exports in the home folder
 	Runtime          driver.Opener
 	Dialects         dialect.All // that this node speaks; nil: Dialects()
 	Unconfined       bool        // containers may run where the runtime cannot limit what they reach of this machine

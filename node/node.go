@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -339,6 +340,18 @@ func (n *Node) serve(ctx context.Context) error {
 // policySource is where the site's policy comes from.
 func (n *Node) policySource() policy.Source { return policy.From(n.config.Policy, n.home.Dir) }
 
+// exports is the folder for archives that users have written on this machine.
+func (n *Node) exports() string {
+	folder := n.config.Exports
+	if folder == "" {
+		folder = n.home.Path("exports")
+	}
+	if whole, err := filepath.Abs(folder); err == nil {
+		return whole
+	}
+	return folder
+}
+
 // sitePolicy is what is in force, and the file that it would be read from again.
 func (n *Node) sitePolicy() application.SitePolicy {
 	return application.SitePolicy{File: n.policySource().Path, Policy: n.policy}
@@ -357,8 +370,8 @@ func (n *Node) usersLayers(s services) []server.Layer {
 	access := application.Access{Token: n.token, Same: trust.SameToken}
 	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
-		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Spare: n.home.Spare, Uploads: n.uploads(), Downloads: n.downloads(), NewID: s.newID,
-		Apps: &n.apps, Providers: n.registry, Vetting: n.vetter, Access: access, Traced: n.traces.Begin,
+		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Spare: n.home.Spare, Uploads: n.uploads(), Downloads: n.downloads(), Exports: n.exports(),
+		NewID: s.newID, Apps: &n.apps, Providers: n.registry, Vetting: n.vetter, Access: access, Traced: n.traces.Begin,
 		Columns: excerpt.New(n.objects).Check, Policy: n.sitePolicy, Log: n.config.Log,
 	}
 	return []server.Layer{

@@ -80,7 +80,7 @@ func config(s *settings.Server) (node.Config, error) {
 		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Packets: s.Packets, PlainPackets: s.PlainPackets, Workers: s.Workers, PlainWorkers: s.PlainWorkers, UI: !s.NoUI,
 		Users:       node.Users{TLS: s.Listen.TLS, Plain: s.Unencrypted, Certificate: s.Listen.Certificate, Key: s.Listen.Key, Names: s.Names},
 		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
-		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy, UploadFolders: s.Access.Uploads, DownloadFolders: s.Down,
+		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy, UploadFolders: s.Access.Uploads, DownloadFolders: s.Down, Exports: s.Exports,
 		Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components, ComponentsFolder: s.ComponentsFolder, Trusted: s.Trusted, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels,
 		NoTasks: s.NoTasks, Residents: launch.Residents{Most: s.ResidentMost, Idle: s.ResidentIdle},
 		Pooling: openflow.Pooling{Wait: s.WorkerWait, Gone: s.MachineGone}, Limits: limits, Durability: s.Durability,

@@ -128,11 +128,7 @@ func Decode(body []byte, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		said := mistake(err)
-		if name := faulty(body, reflect.TypeOf(into).Elem()); name != "" && !strings.Contains(said, name) {
-			said = name + ": " + said
-		}
-		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %s", openflow.Heard(said))
+		return refusal(body, into, err)
 	}
 	if missing := missingFields(reflect.ValueOf(into).Elem()); len(missing) > 0 {
 		return &openflow.Error{
@@ -157,29 +153,6 @@ func mistake(err error) string {
 		return fmt.Sprintf("it is a JSON %s, and must be an object", kind.Value)
 	}
 	return fmt.Sprintf("%s is a JSON %s, which it must not be", kind.Field, kind.Value)
-}
-
-// faulty finds the field of a document that does not fit the struct, which a type that decodes itself does not know. It is empty
-// where the document is no object, or no JSON.
-func faulty(body []byte, t reflect.Type) string {
-	var given map[string]json.RawMessage
-	if t.Kind() != reflect.Struct || json.Unmarshal(body, &given) != nil {
-		return ""
-	}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if f.Anonymous && f.Type.Kind() == reflect.Struct {
-			if name := faulty(body, f.Type); name != "" {
-				return name
-			}
-			continue
-		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if value, ok := given[name]; ok && f.IsExported() && json.Unmarshal(value, reflect.New(f.Type).Interface()) != nil {
-			return name
-		}
-	}
-	return ""
 }
 
 // MissingFields is the cause of a Decode that lacked required fields, in the order of the struct.

@@ -92,6 +92,7 @@ type Site struct {
 	Spare     func() error    // makes a little room on a full disk, for what ends or deletes something; nil: it cannot
 	Uploads   folders.Folders // whose files users may name to be uploaded, and whose folders to be tables
 	Downloads folders.Folders // into which tables are written for users
+	Exports   string          // folder that archives of models are written to, absolute; clients name folders below it
 	NewID     func() openflow.JobID
 	Access    Access
 	// Traced wraps the handlers of what changes a job, with which a trace begins; nil: nothing does.

@@ -1,19 +1,12 @@
 package base
 
 import (
-	"archive/tar"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
-	"path"
 	"slices"
-	"strings"
-
-	"github.com/goccy/go-yaml"
 
 	"openflow"
-	"openflow/sdk/wire"
+	"openflow/server/models"
 )
 
 // SaveModel records a model package of a run, whose object is there.
@@ -61,49 +54,14 @@ func (s *Site) ownModel(ctx context.Context, t openflow.TaskRecord, m openflow.M
 	return owners[i].Initiator, nil
 }
 
-// What is read of the yaml members of a model package: its container chose them.
-const (
-	maxMember  = 64 << 10 // bytes of one; a larger one is passed over
-	maxMetas   = 16       // of them
-	maxMembers = 10_000   // of the package, which are looked at
-)
-
-// modelMeta collects the yaml members of a model package as one JSON object, by member name.
+// modelMeta collects what a model package says of itself.
 func (s *Site) modelMeta(ctx context.Context, digest string) (json.RawMessage, error) {
 	body, _, err := s.Objects.Get(ctx, digest, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = body.Close() }() // reading only
-	meta := map[string]json.RawMessage{}
-	members := tar.NewReader(body)
-	for n := 0; ; n++ {
-		h, err := members.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if n == maxMembers || len(meta) > maxMetas {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "the model has more than %d members, or %d of them are yaml", maxMembers, len(meta))
-		}
-		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "the model is not a tar: %w", err)
-		}
-		if path.Ext(h.Name) != ".yaml" || h.Size > maxMember {
-			continue
-		}
-		text, err := io.ReadAll(members)
-		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "the model's %s is unreadable: %w", h.Name, err)
-		}
-		if err := wire.BoundedYAML(text); err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "the model's %s: %w", openflow.Cut(h.Name, 100), err)
-		}
-		if meta[h.Name], err = yaml.YAMLToJSON(text); err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "the model's %s is not YAML: %w", h.Name, err)
-		}
-		meta[h.Name] = json.RawMessage(strings.TrimSpace(string(meta[h.Name])))
-	}
-	return json.Marshal(meta)
+	return models.Meta(body)
 }
 
 // Model finds the object of a model that the run may read: as its job has pinned it, otherwise as it is now. Errors:

@@ -97,7 +97,7 @@ func (c *Catalogue) JobsWhere(ctx context.Context, f JobFilter) (jobs []openflow
 		return nil, "", err
 	}
 	if f.OrderBy != "" {
-		if tail, err = f.orderedTail(); err != nil {
+		if tail, err = ordered("jobs", jobOrders, f.OrderBy, f.Ascending, f.After, jobTie, f.Limit, f.Offset); err != nil {
 			return nil, "", err
 		}
 	}
@@ -119,20 +119,24 @@ func (c *Catalogue) JobsWhere(ctx context.Context, f JobFilter) (jobs []openflow
 	return jobs, next, err
 }
 
-func (f JobFilter) orderedTail() (string, error) {
-	column, ok := jobOrders[f.OrderBy]
+// jobTie are the columns by which jobs are ordered that are alike otherwise.
+const jobTie = "job_id, role, party, scheduler"
+
+// ordered renders the order by a column that a dialect names, with its page.
+func ordered(what string, columns map[string]string, by string, ascending bool, after, tie string, limit, offset int) (string, error) {
+	column, ok := columns[by]
 	if !ok {
-		return "", openflow.Errorf(openflow.CodeInvalid, "jobs cannot be ordered by %q", f.OrderBy).
-			WithHint("order by create_time, or by another column of the job row")
+		return "", openflow.Errorf(openflow.CodeInvalid, "%s cannot be ordered by %q", what, openflow.Heard(by)).
+			WithHint("order by create_time, or by another column of the row")
 	}
-	if f.After != "" {
+	if after != "" {
 		return "", openflow.Errorf(openflow.CodeInvalid, "a page cursor goes with the order by create_time only")
 	}
 	order := "desc"
-	if f.Ascending {
+	if ascending {
 		order = "asc"
 	}
-	return " order by " + column + " " + order + ", job_id, role, party, scheduler" + limits(f.Limit, f.Offset), nil
+	return " order by " + column + " " + order + ", " + tie + limits(limit, offset), nil
 }
 
 // CountJobs counts the jobs that a filter selects, whatever its limits.

@@ -68,18 +68,10 @@ func modelName(m openflow.ModelRecord) string {
 // of jobs of different schedulers are apart, also where their job IDs and model IDs are the same. CodePermission: it would
 // replace a model of another initiator.
 func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error {
-	if m.ModelID == "" || m.Version == "" || m.OutputKey == "" {
-		return openflow.Errorf(openflow.CodeInvalid, "%s: a model needs an ID, a version and an output key", modelName(m))
-	}
-	if err := checkRaw("meta of "+modelName(m), m.Meta); err != nil {
+	if err := checkModel(m); err != nil {
 		return err
 	}
-	now := c.stamp()
-	values := modelColumns.values(modelRow{
-		ModelID: m.ModelID, Version: m.Version, Role: string(m.Party.Role), Party: string(m.Party.ID), Task: string(m.Task),
-		OutputKey: m.OutputKey, Scheduler: string(m.Scheduler), Initiator: string(m.Initiator), Job: string(m.Job), TypeName: m.TypeName, Object: m.Object, Bytes: m.Bytes,
-		Created: orNow(m.CreateTime, now), Updated: now, Meta: string(m.Meta),
-	})
+	values := modelValues(m, c.stamp())
 	err := c.write(ctx, func(t *tx) error {
 		sizes := modelSizes{}
 		sizes.add(m, 1)
@@ -101,6 +93,21 @@ func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error
 		return t.takeModels(ctx, sizes)
 	})
 	return classify("save "+modelName(m), err)
+}
+
+func checkModel(m openflow.ModelRecord) error {
+	if m.ModelID == "" || m.Version == "" || m.OutputKey == "" {
+		return openflow.Errorf(openflow.CodeInvalid, "%s: a model needs an ID, a version and an output key", modelName(m))
+	}
+	return checkRaw("meta of "+modelName(m), m.Meta)
+}
+
+func modelValues(m openflow.ModelRecord, now int64) []any {
+	return modelColumns.values(modelRow{
+		ModelID: m.ModelID, Version: m.Version, Role: string(m.Party.Role), Party: string(m.Party.ID), Task: string(m.Task),
+		OutputKey: m.OutputKey, Scheduler: string(m.Scheduler), Initiator: string(m.Initiator), Job: string(m.Job), TypeName: m.TypeName, Object: m.Object, Bytes: m.Bytes,
+		Created: orNow(m.CreateTime, now), Updated: now, Meta: string(m.Meta),
+	})
 }
 
 // modelKey are the columns that find a model.

@@ -52,6 +52,7 @@ var readers = map[string]string{
 	"components/psi":            "messages within the limits of the kit",
 	"components/upload":         "parameters of its own run",
 	"dialect/fateflow/packets":  "the headers of a packet: texts of a flat object, counted while they are read",
+	"server/models":             "YAML that wire.BoundedYAML has counted",
 }
 
 // decoders are the functions that read without counting.

@@ -60,7 +60,9 @@ func TestCitationsResolve(t *testing.T) {
 			report(p.file, i+1, r.checkTests(line))
 			report(p.file, i+1, r.checkHeadings(line+" "+following(p.lines, i)))
 			report(p.file, i+1, r.checkLinks(p, line))
-			report(p.file, i+1, r.checkRoutes(line))
+			if p.file != "docs/fate-routes.md" { // which has FATE-Flow's routes, and a test of its own: TestThePageHasEveryRoute
+				report(p.file, i+1, r.checkRoutes(line))
+			}
 		}
 	}
 	for _, w := range wrong {

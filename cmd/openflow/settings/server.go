@@ -19,6 +19,8 @@ type Server struct {
 
 	ComponentsFolder string `flag:"components-folder" default:"none" help:"folder whose programs and archives of images are registered at the start"`
 
+	Exports string `flag:"exports" default:"exports in the home folder" help:"folder on this machine into which users may have archives of models written; nothing is written outside of it"`
+
 	Listen  `title:"Where it listens"`
 	Access  `title:"Who may do what"`
 	Running `title:"How tasks run"`

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -34,6 +35,26 @@ type Done struct{ Message string }
 //
 // Spec: fate-flow-api §0.3 (last paragraph).
 type Bare struct{ Data any }
+
+// Numbered is an error with a number of FATE-Flow that no code of ours stands for.
+//
+// Spec: fate-flow-api §0.4.
+type Numbered struct {
+	Code int
+	Err  error
+}
+
+// Error implements error.
+func (n Numbered) Error() string { return n.Err.Error() }
+
+// Unwrap implements errors.Unwrap.
+func (n Numbered) Unwrap() error { return n.Err }
+
+// Numbers of Numbered: no server or service of that name is registered, and no node of that instance ID is here.
+const (
+	NoServer   = 6003
+	NoInstance = 6004
+)
 
 // Writer writes envelopes.
 type Writer struct{ Log *slog.Logger }
@@ -125,22 +146,50 @@ func encode(data any) (json.RawMessage, error) {
 func (w Writer) Refuse(rw http.ResponseWriter, r *http.Request, err error) {
 	reply.Failed(w.Log, r, err)
 	e := wire.Failure(err)
-	var missing wire.MissingFields
-	if errors.As(err, &missing) {
-		e.Data = missingData(missing)
+	var numbered Numbered
+	if errors.As(err, &numbered) {
+		e.Code = numbered.Code
 	}
+	e.Data = faults(r, err)
 	reply.JSON(w.Log, rw, r, e)
 }
 
-// missingData lists missing fields as FATE-Flow does (fate-flow-api §0.2).
-func missingData(fields wire.MissingFields) json.RawMessage {
-	m := map[string][]string{}
-	for _, f := range fields {
-		m[f] = []string{"Missing data for required field."}
+// faults lists missing and wrong arguments as FATE-Flow does, below the place where they are looked for; nothing where
+// something else is wrong.
+//
+// Spec: fate-flow-api §0.2.
+func faults(r *http.Request, err error) json.RawMessage {
+	told := map[string][]string{}
+	var missing wire.MissingFields
+	if errors.As(err, &missing) {
+		for _, f := range missing {
+			told[f] = []string{"Missing data for required field."}
+		}
 	}
-	b, err := json.Marshal(map[string]any{"json": m})
+	var wrong wire.WrongFields
+	if errors.As(err, &wrong) {
+		for f, must := range wrong {
+			told[f] = []string{"Not a valid " + must + "."}
+		}
+	}
+	if len(told) == 0 {
+		return nil
+	}
+	b, err := json.Marshal(map[string]map[string][]string{place(r): told})
 	if err != nil {
 		return nil // strings always encode
 	}
 	return b
+}
+
+// place is where a route looks for the arguments of a request.
+func place(r *http.Request) string {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // none, or no type: it is no form
+	switch {
+	case r.Method == http.MethodGet:
+		return "query"
+	case kind == "multipart/form-data" || kind == "application/x-www-form-urlencoded":
+		return "form"
+	}
+	return "json"
 }

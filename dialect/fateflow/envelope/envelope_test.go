@@ -70,16 +70,44 @@ func TestDataThatCannotBeEncodedIsAnError(t *testing.T) {
 	}
 }
 
-// fate-flow-api §0.2: what is missing is listed as data.
-func TestMissingFields(t *testing.T) {
-	w, m := answer(t, func(*http.Request) (any, error) {
-		var ref wire.JobRef
-		return nil, wire.Decode([]byte(`{"role":"host"}`), &ref)
+// fate-flow-api §0.2: what is missing or of another type is listed as data, below the place where it is looked for.
+func TestWrongFields(t *testing.T) {
+	for name, tc := range map[string]struct{ method, kind, body, want string }{
+		"missing": {"POST", "application/json", `{"role":"host"}`,
+			`{"json":{"job_id":["Missing data for required field."],"party_id":["Missing data for required field."]}}`},
+		"wrong":    {"POST", "", `{"role":"host","job_id":[],"party_id":true}`, `{"json":{"job_id":["Not a valid string."],"party_id":["Not a valid string."]}}`},
+		"a query":  {"GET", "", `{"role":"host","job_id":1}`, `{"query":{"party_id":["Missing data for required field."]}}`},
+		"a form":   {"POST", "multipart/form-data; boundary=x", `{"role":"host","job_id":1}`, `{"form":{"party_id":["Missing data for required field."]}}`},
+		"no JSON":  {"POST", "application/json", `{`, ``},
+		"all well": {"POST", "application/json", `{"role":"host","job_id":1,"party_id":2}`, ``},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, r := httptest.NewRecorder(), httptest.NewRequest(tc.method, "/v2/x", nil)
+			r.Header.Set("Content-Type", tc.kind)
+			writer.JSON(func(*http.Request) (any, error) {
+				var ref wire.JobRef
+				return nil, wire.Decode([]byte(tc.body), &ref)
+			})(w, r)
+			var e wire.Envelope
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e))
+			if tc.want == "" {
+				require.Empty(t, string(e.Data))
+				return
+			}
+			require.Equal(t, wire.InvalidParameter, e.Code)
+			require.JSONEq(t, tc.want, string(e.Data))
+		})
+	}
+}
+
+// fate-flow-api §0.4: a number that no code of ours stands for; the code stays beside it.
+func TestNumberedFailure(t *testing.T) {
+	_, m := answer(t, func(*http.Request) (any, error) {
+		return nil, envelope.Numbered{Code: envelope.NoServer, Err: openflow.Errorf(openflow.CodeNotFound, "No found server: server_name[x]")}
 	})
-	require.Equal(t, float64(wire.InvalidParameter), m["code"])
-	var e wire.Envelope
-	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e))
-	require.JSONEq(t, `{"json":{"job_id":["Missing data for required field."],"party_id":["Missing data for required field."]}}`, string(e.Data))
+	require.Equal(t, 6003.0, m["code"])
+	require.Equal(t, "No found server: server_name[x]", m["message"])
+	require.Equal(t, "not_found", m["error"].(map[string]any)["code"])
 }
 
 func TestOnlyOwnFaultsAreLoud(t *testing.T) {

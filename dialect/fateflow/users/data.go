@@ -111,7 +111,8 @@ func (a *api) outputsOf(r *http.Request) (openflow.TaskRecord, []packed, error) 
 		list = append(list, packed{fmt.Sprintf("%s/%d", o.OutputKey, o.Index), rec})
 	}
 	if len(list) == 0 {
-		return t, nil, openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeNotFound, "No found table: task %q has no output data here", t.Key.Task))
+		return t, nil, openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeNotFound, "No found table: %s", named(t.Key)).
+			WithHint("the task has no output data here"))
 	}
 	return t, list, nil
 }

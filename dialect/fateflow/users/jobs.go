@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -79,7 +80,7 @@ func (a *api) queryJobs(r *http.Request) (any, error) {
 	if err := a.OneScheduler(r, f.ID, &f.Scheduler); err != nil {
 		return nil, err
 	}
-	unfiltered := f.ID == "" && f.Party == "" && len(f.Roles) == 0 && len(f.Statuses) == 0
+	unfiltered := f.ID == "" && f.Party == "" && len(f.Roles) == 0 && len(f.Statuses) == 0 && f.User == ""
 	var jobs []openflow.JobRecord
 	if !unfiltered {
 		var err error
@@ -134,17 +135,17 @@ func (a *api) listJobs(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	descending, err := order(q)
+	if err != nil {
+		return nil, err
+	}
 	f := catalogue.JobFilter{
 		IDContains: q.Get("job_id"), PartyContains: q.Get("party_id"), NotesContains: q.Get("description"),
 		Roles: statuses[openflow.Role](q["role"]), Statuses: jobStatuses(q["status"]),
 		User: r.Header.Get(wire.UserHeader), Limit: limit, Offset: limit * max(page-1, 0), OrderBy: q.Get("order_by"),
-		Ascending: q.Get("order") == "asc",
+		Ascending: !descending,
 	}
-	count, err := a.Catalogue.CountJobs(r.Context(), f)
-	if err != nil {
-		return nil, err
-	}
-	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), f)
+	jobs, count, err := a.pageOfJobs(r, f)
 	if err == nil {
 		jobs, err = a.Catalogue.WithTaskWarnings(r.Context(), jobs)
 	}
@@ -156,6 +157,31 @@ func (a *api) listJobs(r *http.Request) (any, error) {
 		rows[i].Partners = partners(jobs[i])
 	}
 	return map[string]any{"count": count, "data": rows}, err
+}
+
+// pageOfJobs reads a page, and how many jobs there are in all: those with one partner where the query names it.
+func (a *api) pageOfJobs(r *http.Request, f catalogue.JobFilter) ([]openflow.JobRecord, int, error) {
+	if p := r.URL.Query().Get("partner"); p != "" {
+		return a.Catalogue.JobsWithPartner(r.Context(), f, openflow.PartyID(p))
+	}
+	count, err := a.Catalogue.CountJobs(r.Context(), f)
+	if err != nil {
+		return nil, 0, err
+	}
+	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), f)
+	return jobs, count, err
+}
+
+// order reads in which order rows are asked for; the newest come first where it is not said.
+func order(q url.Values) (descending bool, err error) {
+	switch said := q.Get("order"); said {
+	case "", "desc":
+		return true, nil
+	case "asc":
+		return false, nil
+	default:
+		return false, openflow.Errorf(openflow.CodeInvalid, "order: %q is neither asc nor desc", openflow.Heard(said))
+	}
 }
 
 func partners(j openflow.JobRecord) []string {
@@ -176,8 +202,11 @@ func paging(r *http.Request) (limit, page int, err error) {
 	for key, into := range map[string]*int{"limit": &limit, "page": &page} {
 		if v := r.URL.Query().Get(key); v != "" {
 			n, err := strconv.Atoi(v)
-			if err != nil || n < 0 || n > 1_000_000 {
-				return 0, 0, openflow.Errorf(openflow.CodeInvalid, "%s: %q is not a number between 0 and 1000000", key, v)
+			if err != nil {
+				return 0, 0, wire.WrongNumber(key, v)
+			}
+			if n < 0 || n > 1_000_000 {
+				return 0, 0, openflow.Errorf(openflow.CodeInvalid, "%s: %q is not a number between 0 and 1000000", key, openflow.Heard(v))
 			}
 			*into = n
 		}
@@ -274,7 +303,8 @@ func (a *api) cleanQueue(r *http.Request) (any, error) {
 // stopsAtOnce bounds how many jobs are stopped at the same time: each stop waits a moment for its parties.
 const stopsAtOnce = 16
 
-// clean forgets an ended job at this site: rows, metrics and the tables it made. What it only read stays (part 7 #34).
+// clean forgets a job at this site: rows, metrics and the tables it made. One that has not ended is stopped first. What it
+// only read stays (part 7 #34), and so do its models, which later jobs use.
 //
 // Spec: fate-flow-api §1.1 #10.
 func (a *api) clean(r *http.Request) (any, error) {
@@ -293,6 +323,11 @@ func (a *api) clean(r *http.Request) (any, error) {
 		return nil, application.NoJob(string(id))
 	}
 	return nil, a.Ending(func() error {
+		if slices.ContainsFunc(jobs, func(j openflow.JobRecord) bool { return !j.Status.Terminal() }) {
+			if _, err := a.Jobs.StopJob(r.Context(), jobs[0].Scheduler, id); err != nil {
+				return err
+			}
+		}
 		for _, j := range jobs {
 			if _, err := a.Catalogue.DeleteJob(r.Context(), j.Key()); err != nil {
 				return openflow.About(openflow.AboutJob, err)

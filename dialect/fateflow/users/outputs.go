@@ -1,18 +1,16 @@
 package users
 
 import (
-	"archive/tar"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"path"
 	"strings"
 
 	"openflow"
 	"openflow/dialect/fateflow/envelope"
 	"openflow/sdk/wire"
+	"openflow/server/models"
 	"openflow/server/reply"
 	"openflow/store/catalogue"
 )
@@ -91,9 +89,14 @@ func (a *api) modelsOf(r *http.Request, t openflow.TaskRecord) ([]openflow.Model
 		Job: t.Key.Job, Scheduler: t.Key.Scheduler, Role: t.Key.Party.Role, Party: t.Key.Party.ID, Task: t.Key.Task,
 	})
 	if err == nil && len(models) == 0 {
-		err = openflow.About(openflow.AboutModel, openflow.Errorf(openflow.CodeNotFound, "No found output model of task %q", t.Key.Task))
+		err = openflow.About(openflow.AboutModel, openflow.Errorf(openflow.CodeNotFound, "No found output model: %s", named(t.Key)))
 	}
 	return models, err
+}
+
+// named writes a task as FATE-Flow's messages name one.
+func named(k openflow.TaskKey) string {
+	return fmt.Sprintf("job_id[%s],role[%s],party_id[%s],task_name[%s]", k.Job, k.Party.Role, k.Party.ID, k.Task)
 }
 
 // models answers the JSON models of a task by output key.
@@ -120,7 +123,7 @@ func (a *api) models(r *http.Request) (any, error) {
 // maxModel bounds a JSON model that is shown, in bytes. Larger ones are there to be downloaded.
 const maxModel = 64 << 20
 
-// jsonModel takes the one JSON member out of a model package; `[]` for a model of another type.
+// jsonModel takes the JSON out of a model package; `[]` for a model of another type.
 func (a *api) jsonModel(r *http.Request, m openflow.ModelRecord) (json.RawMessage, error) {
 	if m.TypeName != "json_model" {
 		return json.RawMessage("[]"), nil
@@ -130,27 +133,7 @@ func (a *api) jsonModel(r *http.Request, m openflow.ModelRecord) (json.RawMessag
 		return nil, openflow.About(openflow.AboutModel, err)
 	}
 	defer func() { _ = body.Close() }() // reading only
-	members := tar.NewReader(body)
-	for {
-		h, err := members.Next()
-		if errors.Is(err, io.EOF) {
-			return json.RawMessage("[]"), nil
-		}
-		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeInternal, "model %s is damaged: %w", m.OutputKey, err)
-		}
-		if path.Ext(h.Name) == ".yaml" {
-			continue
-		}
-		if h.Size > maxModel {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "model %s has %d bytes", m.OutputKey, h.Size).WithHint("download it")
-		}
-		b, err := io.ReadAll(members)
-		if b = wire.Finite(b); err != nil || !json.Valid(b) { // a component in Python writes NaN
-			return nil, openflow.Errorf(openflow.CodeInternal, "model %s is damaged", m.OutputKey)
-		}
-		return b, nil
-	}
+	return models.JSON(body, m.Meta, maxModel)
 }
 
 // downloadModel streams one model package: the first, or that of output_key (part 7 #9).
@@ -174,7 +157,7 @@ func (a *api) downloadModel(w http.ResponseWriter, r *http.Request) {
 	}
 	if key != "" && chosen.OutputKey != key {
 		a.write.Refuse(w, r, openflow.About(openflow.AboutModel,
-			openflow.Errorf(openflow.CodeNotFound, "task %q has no output model %q", t.Key.Task, key)))
+			openflow.Errorf(openflow.CodeNotFound, "No found output model: %s,output_key[%s]", named(t.Key), openflow.Heard(key))))
 		return
 	}
 	body, _, err := a.Objects.Get(r.Context(), chosen.Object, 0)

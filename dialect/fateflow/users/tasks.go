@@ -2,12 +2,15 @@ package users
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strconv"
+	"time"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -19,19 +22,12 @@ func (a *api) taskFilter(r *http.Request) (catalogue.TaskFilter, error) {
 	q := r.URL.Query()
 	f := catalogue.TaskFilter{
 		Job: openflow.JobID(q.Get("job_id")), Role: openflow.Role(q.Get("role")), Party: openflow.PartyID(q.Get("party_id")),
-		Task: openflow.TaskName(q.Get("task_name")), Statuses: statuses[openflow.TaskStatus](q["status"]),
-	}
-	if id := q.Get("task_id"); id != "" && f.Job != "" {
-		name, err := openflow.TaskNameOf(f.Job, openflow.TaskID(id))
-		if err != nil {
-			return f, err
-		}
-		f.Task = name
+		Task: openflow.TaskName(q.Get("task_name")), Statuses: statuses[openflow.TaskStatus](q["status"]), ID: openflow.TaskID(q.Get("task_id")),
 	}
 	if v := q.Get("task_version"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil {
-			return f, openflow.Errorf(openflow.CodeInvalid, "task_version: %q is not an integer", v)
+			return f, wire.WrongNumber("task_version", v)
 		}
 		f.Version = &n
 	}
@@ -48,7 +44,7 @@ func (a *api) queryTasks(r *http.Request) (any, error) {
 	}
 	f.LatestOnly, f.Ascending, f.Limit = f.Version == nil, true, application.PageLimit
 	rows := []wire.TaskRow{}
-	if f.Job != "" || f.Task != "" || f.Party != "" || len(f.Statuses) > 0 || f.Role != "" {
+	if f.Job != "" || f.ID != "" || f.Task != "" || f.Party != "" || len(f.Statuses) > 0 || f.Role != "" || f.Version != nil {
 		tasks, _, err := a.Catalogue.TasksWhere(r.Context(), f)
 		if err != nil {
 			return nil, err
@@ -75,7 +71,11 @@ func (a *api) listTasks(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Limit, f.Offset, f.Ascending = limit, limit*max(page-1, 0), r.URL.Query().Get("order") == "asc"
+	descending, err := order(r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	f.Limit, f.Offset, f.Ascending, f.OrderBy = limit, limit*max(page-1, 0), !descending, r.URL.Query().Get("order_by")
 	count, err := a.Catalogue.CountTasks(r.Context(), f)
 	if err != nil {
 		return nil, err
@@ -111,6 +111,10 @@ func (a *api) downloadLogs(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="job_%s_log.tar.gz"`, id))
 	zip := gzip.NewWriter(w)
 	out := tar.NewWriter(zip)
+	if err := a.packSchedule(r.Context(), out, catalogue.JobFilter{ID: id, Scheduler: scheduler}); err != nil {
+		a.Log.WarnContext(r.Context(), "logs not sent whole", "job", id, "err", err)
+		panic(http.ErrAbortHandler) // a short archive must not look whole
+	}
 	for _, t := range tasks {
 		if err := a.packLog(r, out, t); err != nil {
 			a.Log.WarnContext(r.Context(), "logs not sent whole", "job", id, "err", err)
@@ -129,6 +133,24 @@ func closeAll(closers ...io.Closer) error {
 		}
 	}
 	return nil
+}
+
+// packSchedule writes what this site knows of the job.
+func (a *api) packSchedule(ctx context.Context, out *tar.Writer, f catalogue.JobFilter) error {
+	var text bytes.Buffer
+	err := a.scheduleLines(ctx, f, levelInfo, func(line string) bool {
+		text.WriteString(line + "\n")
+		return text.Len() < maxLogBytes
+	})
+	if err != nil {
+		return err
+	}
+	h := &tar.Header{Name: "fate_flow_schedule.log", Mode: 0o600, Size: int64(text.Len()), ModTime: time.Now()}
+	if err := out.WriteHeader(h); err != nil {
+		return err
+	}
+	_, err = out.Write(text.Bytes())
+	return err
 }
 
 // packLog writes one log through a temporary file, because tar wants its size first.

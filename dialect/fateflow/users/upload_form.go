@@ -11,7 +11,9 @@ import (
 	"slices"
 
 	"openflow"
+	"openflow/dialect/fateflow/envelope"
 	"openflow/sdk/tables"
+	"openflow/sdk/wire"
 )
 
 // formFields are the fields of an upload. The first three say what the file becomes. FATE's clients always send partitions,
@@ -115,7 +117,9 @@ func (f *uploadForm) file() (io.Reader, error) {
 	for {
 		part, err := f.next()
 		if errors.Is(err, io.EOF) {
-			return nil, openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeInvalid, "no part \"file\" in the form"))
+			return nil, envelope.Numbered{
+				Code: wire.NoFoundFile, Err: openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeInvalid, "no part \"file\" in the form")),
+			}
 		}
 		if err != nil {
 			return nil, err

@@ -83,7 +83,26 @@ func (a *api) routes(r chi.Router) {
 	post("/provider/delete", a.deleteProviders)
 
 	get("/site/info/query", a.siteInfo)
+
 	get("/server/fateflow", a.serverInfo)
+	get("/server/query/all", a.queryServers)
+	get("/server/query", a.queryServer)
+	post("/server/registry", a.registerServer)
+	post("/server/delete", a.deleteServer)
+	get("/server/service/query", a.queryService)
+	post("/server/service/registry", a.registerService)
+	post("/server/service/delete", a.deleteService)
+
+	get("/log/count", a.countLog)
+	get("/log/query", a.queryLog)
+
+	post("/model/export", a.exportModels)
+	post("/model/import", a.importModels)
+	post("/model/delete", a.removeModels)
+	post("/model/load", noServing("load", "this node serves no models online: take one with /v2/output/model/download or /v2/model/export"))
+	post("/model/migrate", noServing("migrate", "export it here, and import it at the other site under its new name"))
+	post("/model/store", noServing("store", "models are in this node's store already; /v2/model/export writes an archive"))
+	post("/model/restore", noServing("restore", "import an archive with /v2/model/import"))
 }
 
 // jobStatuses are those that clients see as one of the values: a job that has timed out is shown as failed, one that is
