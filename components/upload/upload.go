@@ -121,7 +121,7 @@ func (p params) meta() (tables.Meta, error) {
 		return m, err
 	}
 	m.Head, m.HeadGuessed, m.ExtendSID = p.Head && !m.Rereads(), false, m.ExtendSID || p.ExtendSID
-	return m, m.Validate()
+	return m.Seeded(), m.Validate()
 }
 
 // unfit is that the file or what was said of it is wrong. What it is, this party's users read.

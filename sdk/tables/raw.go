@@ -2,6 +2,8 @@ package tables
 
 import (
 	"bufio"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -31,6 +33,9 @@ func RawMeta(said json.RawMessage, m Meta, s Summary) (json.RawMessage, error) {
 			members[name] = b
 		}
 	}
+	if m.SampleIDSeed != "" {
+		set(seedKey, m.SampleIDSeed)
+	}
 	set("head", m.Head)
 	set("extend_sid", m.ExtendSID)
 	if m.Head && !m.Rereads() {
@@ -44,7 +49,7 @@ func RawMeta(said json.RawMessage, m Meta, s Summary) (json.RawMessage, error) {
 func ParseRawMeta(dataType string, data []byte) (Meta, error) {
 	switch dataType {
 	case openflow.TypeRaw:
-		return ParseMeta(data)
+		return parseKept(data)
 	case openflow.TypeDirectory:
 		return Meta{}, openflow.Errorf(openflow.CodeInvalid, "it is a folder of files, of which no dataframe can be made").
 			WithHint("upload a file of rows")
@@ -52,6 +57,44 @@ func ParseRawMeta(dataType string, data []byte) (Meta, error) {
 	return Meta{}, openflow.Errorf(openflow.CodeInvalid, "it is a dataframe already").
 		WithHint("only what was uploaded without a namespace and a name has to be transformed")
 }
+
+// seedKey is the key under which a raw table keeps what its made sample ids begin with, so that a dataframe of it has those that
+// its upload has shown.
+const seedKey = "sample_id_seed"
+
+// Seeded is m with a beginning for made sample ids, where they are made and have none.
+func (m Meta) Seeded() Meta {
+	if m.ExtendSID && m.SampleIDSeed == "" {
+		var seed [16]byte
+		_, _ = rand.Read(seed[:]) // it never fails
+		m.SampleIDSeed = hex.EncodeToString(seed[:])
+	}
+	return m
+}
+
+func parseKept(data []byte) (Meta, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return Meta{}, metaError(err)
+	}
+	var seed string
+	if kept, has := members[seedKey]; has {
+		if err := json.Unmarshal(kept, &seed); err != nil || len(seed) > maxSeed {
+			return Meta{}, openflow.Errorf(openflow.CodeInvalid, "meta has a wrong %s", seedKey)
+		}
+		delete(members, seedKey)
+	}
+	rest, err := json.Marshal(members)
+	if err != nil {
+		return Meta{}, openflow.Errorf(openflow.CodeInternal, "meta: %w", err)
+	}
+	m, err := ParseMeta(rest)
+	m.SampleIDSeed = seed
+	return m, err
+}
+
+// maxSeed is how many bytes the beginning of a sample id may have.
+const maxSeed = 64
 
 // maxHeader is how many bytes the line with the names of the columns may have.
 const maxHeader = 4 << 20

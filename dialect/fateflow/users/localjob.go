@@ -1,6 +1,7 @@
 package users
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -52,7 +53,7 @@ func (a *api) recordLocal(r *http.Request, j localJob, tasks ...localTask) error
 	for i, t := range tasks {
 		records[i] = openflow.TaskRecord{
 			Key: openflow.TaskKey{Scheduler: self, Job: j.ID, Task: t.Name, Party: local}, SyncType: openflow.Callback,
-			Component: t.Component, Provider: "openflow", Status: openflow.TaskSuccess, PartyStatus: openflow.TaskSuccess, Spec: specs[i],
+			Component: t.Component, Provider: "openflow:" + cmp.Or(a.About().Version, "dev") + "@local", Status: openflow.TaskSuccess, PartyStatus: openflow.TaskSuccess, Spec: specs[i],
 			StartTime: j.Started, EndTime: now,
 		}
 	}

@@ -28,6 +28,7 @@ func (a *api) takeRaw(r *http.Request, s uploadSettings, f *os.File, notes []str
 	if err != nil {
 		return nil, err
 	}
+	u.Meta = u.Meta.Seeded()
 	ref, err := a.Objects.Put(r.Context(), f)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutTable, err)
