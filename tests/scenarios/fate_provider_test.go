@@ -107,6 +107,35 @@ func TestProviderRegisteredAsFATEDoes(t *testing.T) {
 	})
 }
 
+// FATE's own name means the built-in components until code of FATE's contract is registered under it, and that code from then on.
+func TestTheNameOfFATE(t *testing.T) {
+	e := env.New(t, env.Trust("fate"), env.Party("9999"))
+	guest := e.As(t, "9999")
+	noop := env.DAG(env.Parties("guest 9999"), by("fate", "noop", "a", nil))
+	id := guest.Submit(noop)
+	guest.WaitFor(id, openflow.JobSuccess)
+
+	code := env.SmallFATE(t)
+	file := filepath.Join(code, "fate", "components", "__init__.py")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(text), `"smallfate"`, `"fate"`, 1)), 0o600))
+	body := registerFATE(code)
+	body["name"] = "fate"
+	require.Equal(t, "create success", guest.Post("/v2/provider/register", body).Message)
+	answer := guest.TrySubmit(noop)
+	require.NotZero(t, answer.Code)
+	require.Contains(t, answer.Message, "noop")
+	guest.OK(guest.Upload("people", "rows", `{"match_id_name":"id"}`, strings.NewReader("id,x0\n1,1.5\n")), nil)
+	task := scale("scale_0", openflow.Input{Channels: []openflow.Channel{{Source: openflow.FromDataWarehouse, Namespace: "people", Name: "rows"}}}, nil)
+	task.Conf.Provider = "fate"
+	id = guest.Submit(env.DAG(env.Parties("guest 9999"), task))
+	guest.WaitFor(id, openflow.JobSuccess)
+	require.Equal(t, "fate:1.0@local", guest.Tasks(id)[0].ProviderName)
+	id = guest.Submit(env.DAG(env.Parties("guest 9999"), env.Noop("a", nil)))
+	guest.WaitFor(id, openflow.JobSuccess)
+}
+
 // What is no provider of FATE's kind, or nobody's whom the operator trusts, is refused, and nothing is registered.
 func TestProvidersThatFATEWouldNotRun(t *testing.T) {
 	e := env.New(t, env.Trust("smallfate"), env.Party("9999"))

@@ -6,7 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,6 +115,45 @@ func TestEndsThatAreNoSuccess(t *testing.T) {
 			require.NotContains(t, got.Cause.Text, "4711")
 		})
 	}
+}
+
+// A run that is stopped ends its component, and reports nothing.
+func TestStoppedRun(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	said := &watched{text: "waiting as ", seen: stop}
+	r := componenttest.Run(t, componenttest.Case{
+		Component: component.Component{Name: "scale"}, Parties: []openflow.Party{guest}, Parameters: map[string]any{"trouble": "forever"},
+		Inputs: map[openflow.Party]componenttest.Inputs{guest: {Data: map[string]*tables.Frame{"input_data": frame()}}},
+		Main: func(_ context.Context, env func(string) string, _ io.Writer) int {
+			return run(ctx, python{program: interpreter, path: code(t), log: said}, env, said)
+		},
+	})
+	require.Equal(t, component.ExitCanceled, r.Parties[guest].ExitCode)
+	require.Empty(t, r.Parties[guest].Status)
+	_, rest, _ := strings.Cut(said.all.String(), said.text)
+	pid, err := strconv.Atoi(strings.Fields(rest)[0])
+	require.NoError(t, err)
+	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
+}
+
+// watched is a log that tells when a text has been written.
+type watched struct {
+	mu   sync.Mutex
+	all  strings.Builder
+	text string
+	seen func()
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all.Write(p)
+	if _, rest, ok := strings.Cut(w.all.String(), w.text); ok && strings.Contains(rest, "\n") {
+		w.seen()
+	}
+	return len(p), nil
 }
 
 // A multi output has as many tables as the component has written, in their order.

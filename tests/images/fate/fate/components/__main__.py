@@ -4,6 +4,7 @@ import json
 import logging.config
 import os
 import sys
+import time
 import traceback
 import urllib.request
 
@@ -87,6 +88,9 @@ def execute(config, meta_path):
             factor *= json.load(file)["data"]["factor"]
     if trouble == "raise":
         raise ValueError("the row of customer 4711 is secret")
+    if trouble == "forever":
+        logging.getLogger("fate").info("waiting as %d", os.getpid())
+        time.sleep(3600)
     if trouble == "exit":
         os._exit(7)
     scaled = frame.scaled(factor)
