@@ -111,7 +111,7 @@ func (h *host) Equip(ctx context.Context, of, program string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	img, err := image.Equip(base, text)
+	img, err := image.Equip(image.Base{Layers: base.Layers, Config: base.Config, OS: base.OS, Arch: base.Arch}, text)
 	if err != nil {
 		return "", err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/moby/moby/client"
 
 	"openflow"
-	"openflow/docker/image"
 	"openflow/runtime/driver"
 )
 
@@ -68,21 +67,24 @@ func (r *Runtime) Image(ctx context.Context, name string) (driver.Image, error) 
 	return img, nil
 }
 
-// Base is what another image of an image is made of. Errors: CodeNotFound.
-func (r *Runtime) Base(ctx context.Context, id string) (image.Base, error) {
+// Base is what another image of an image is made of.
+type Base struct {
+	Layers   []string        // what each layer is once it is unpacked, the lowest first: "sha256:…"
+	Config   json.RawMessage // as OCI has it
+	OS, Arch string
+}
+
+// Base finds what an image is made of. Errors: CodeNotFound.
+func (r *Runtime) Base(ctx context.Context, id string) (Base, error) {
 	found, err := r.api.ImageInspect(ctx, id)
 	if err != nil {
-		return image.Base{}, r.wrap(ctx, err, "image "+id)
+		return Base{}, r.wrap(ctx, err, "image "+id)
 	}
-	base := image.Base{OS: found.Os, Arch: found.Architecture, Layers: found.RootFS.Layers}
 	raw, err := json.Marshal(found.Config)
-	if err == nil {
-		err = json.Unmarshal(raw, &base.Config) // both are OCI's form
-	}
 	if err != nil {
-		return base, openflow.Errorf(openflow.CodeInvalid, "image %s: its configuration: %w", id, err)
+		return Base{}, openflow.Errorf(openflow.CodeInvalid, "image %s: its configuration: %w", id, err)
 	}
-	return base, nil
+	return Base{Layers: found.RootFS.Layers, Config: raw, OS: found.Os, Arch: found.Architecture}, nil
 }
 
 func notAName(name string) error {

@@ -14,8 +14,8 @@ import (
 
 // Base is an image that a daemon has.
 type Base struct {
-	Layers   []string // what each layer is once it is unpacked, the lowest first: "sha256:…"
-	Config   v1.Config
+	Layers   []string        // what each layer is once it is unpacked, the lowest first: "sha256:…"
+	Config   json.RawMessage // as OCI has it
 	OS, Arch string
 }
 
@@ -37,7 +37,10 @@ func equip(of Base, binary []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	config := v1.ConfigFile{Architecture: of.Arch, OS: of.OS, Created: v1.Time{Time: epoch}, Config: *of.Config.DeepCopy(), RootFS: v1.RootFS{Type: "layers"}}
+	config := v1.ConfigFile{Architecture: of.Arch, OS: of.OS, Created: v1.Time{Time: epoch}, RootFS: v1.RootFS{Type: "layers"}}
+	if err := json.Unmarshal(of.Config, &config.Config); err != nil {
+		return Image{}, err
+	}
 	config.Config.Entrypoint, config.Config.Cmd = []string{equipped}, nil
 	var files []string
 	for _, text := range append(of.Layers, digestOf(top)) {

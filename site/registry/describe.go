@@ -37,6 +37,21 @@ var (
 	broughtWithin  = 10 * time.Minute
 )
 
+// slower is how much more time code has that an interpreter runs: it loads its libraries for each answer, which takes seconds of a core.
+// So fewer questions are put at a time.
+const (
+	slower       = 6
+	atOnceOfCode = 2
+)
+
+// patience is how long one answer may take, and all of them, and how many questions are put at a time.
+func patience(r openflow.ProviderRecord) (one, all time.Duration, questions int) {
+	if r.Interpreter != "" {
+		return slower * answersWithin, slower * describeWithin, atOnceOfCode
+	}
+	return answersWithin, describeWithin, atOnce
+}
+
 // Description is what a program says of itself.
 type Description struct {
 	Provider   openflow.ProviderRef // without a device
@@ -74,7 +89,8 @@ func (p *asking) all(ctx context.Context) (Description, error) {
 	if err := p.ready(ctx); err != nil {
 		return d, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, describeWithin)
+	_, within, questions := patience(r)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	names, err := p.names(ctx)
 	if err != nil {
@@ -82,7 +98,7 @@ func (p *asking) all(ctx context.Context) (Description, error) {
 	}
 	d.Components = make([]openflow.ComponentRecord, len(names))
 	group, limited := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
+	group.SetLimit(questions)
 	for i, name := range names {
 		group.Go(func() (err error) {
 			d.Components[i], err = p.describe(limited, name)
@@ -189,7 +205,8 @@ func (p *asking) describe(ctx context.Context, name string) (openflow.ComponentR
 		return openflow.ComponentRecord{}, err
 	}
 	if err := ctx.Err(); err != nil { // reading takes time too
-		return openflow.ComponentRecord{}, refused(p.of.Place, "%v: %s are allowed for all answers", err, describeWithin)
+		_, within, _ := patience(p.of)
+		return openflow.ComponentRecord{}, refused(p.of.Place, "%v: %s are allowed for all answers", err, within)
 	}
 	c, err := p.read(name, raw)
 	switch {
@@ -308,13 +325,14 @@ func (p *asking) ready(ctx context.Context) error {
 
 // ask gives what the program writes when it is run with these arguments, at most that many bytes, and in time.
 func (p *asking) ask(ctx context.Context, most int, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, answersWithin)
+	within, all, _ := patience(p.of)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	said, err := p.on.Ask(ctx, p.of, most, args...)
 	what := strings.Join(args, " ")
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, refused(p.of.Place, "it takes too long to answer %q: %s are allowed, and %s for all answers", what, answersWithin, describeWithin)
+		return nil, refused(p.of.Place, "it takes too long to answer %q: %s are allowed, and %s for all answers", what, within, all)
 	case openflow.CodeOf(err) == openflow.CodeInvalid:
 		return nil, refused(p.of.Place, "asked %q: %v", what, err)
 	case err != nil:

@@ -101,6 +101,8 @@ var unreached = map[string]string{
 	"no randomness for the blinding key: %w":                                        "the kernel always has randomness",
 	"hash to curve: %w":                                                             "every text has a point",
 	"it is from %s, and that of %s is awaited":                                      "the node gives no such message; TestMessagesOfOthersAreRefused of sdk/component has a node that does",
+	"metrics of %s: %w":                                                             "a program of another kit; dialect/fateflow/launcher",
+	"output %q of %s: all models of one output are one archive":                     "a program of another kit, which makes one; dialect/fateflow/launcher",
 	"blind a point: %w":                                                             "a key has the length of a scalar",
 	"a blinded id is the point at infinity":                                         "P-256 has prime order, so no point but that one leads there, and a message cannot hold it",
 	"no randomness for the check of points: %w":                                     "the kernel always has randomness",
