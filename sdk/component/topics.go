@@ -16,8 +16,7 @@ const maxPushed = 2 * chunkBytes
 // Errors: those of Send.
 func (t *Task) Push(ctx context.Context, topic string, to openflow.PartyID, payload []byte) error {
 	if len(payload) > maxPushed {
-		return openflow.Errorf(openflow.CodeInvalid, "a message on topic %q has %d bytes, more than %d", openflow.Cut(topic, 200), len(payload), maxPushed).
-			WithPublic("a message to party %s is too large", openflow.Heard(string(to)))
+		return openflow.Errorf(openflow.CodeInvalid, "a message on topic %q has %d bytes, more than %d", openflow.Cut(topic, 200), len(payload), maxPushed)
 	}
 	if err := t.push(ctx, topic, to, payload); err != nil {
 		return exchangeError(ctx, openflow.Errorf(openflow.CodeOf(err), "a message to party %s on topic %q: %w", openflow.Heard(string(to)), openflow.Cut(topic, 200), err))

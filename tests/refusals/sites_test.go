@@ -43,6 +43,8 @@ var untold = map[string]string{
 	"sdk/tables/writer.go":              "a table that the own node stores was written by the same package; fuzzed there",
 	"sdk/component/client.go":           "it tells of an answer of the own node that is none",
 	"sdk/component/transport.go":        "it tells of an answer of the own node that is none",
+	"sdk/component/topics.go":           "it passes on what another kit says; that kit's component hears of it, by FATE's launcher",
+	"sdk/component/through.go":          "likewise",
 	"sdk/component/config.go":           "nobody hears of a task without a configuration",
 }
 
