@@ -1,9 +1,17 @@
 package cli_test
 
 import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"openflow/cli"
+	"openflow/runtime/driver"
 )
 
 const addRoute = "POST /openflow/v1/user/app/add"
@@ -60,4 +68,38 @@ func TestConnectWithAWrongToken(t *testing.T) {
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stderr, "needs a token")
 	require.Empty(t, r.stdout)
+}
+
+// The command tells where FATE's clients find the node, passes on what they send with the token, and ends when it is told to.
+func TestConnect(t *testing.T) {
+	f, url := newFake(t, map[string]string{"GET /openflow/v1/user/server/about": `{"party_id":"9999"}`, "GET /v2/site/info/query": `{"party_id":"9999"}`})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	shown, out := io.Pipe()
+	ended := make(chan int, 1)
+	file := writeFile(t, "token", "the token\n")
+	go func() {
+		root := cli.NewRoot("v1", driver.Openers{})
+		ended <- cli.Execute(ctx, root, []string{"connect", url, "--token-file", file, "--listen", "127.0.0.1:0", "-o", "json"}, out, io.Discard)
+	}()
+	var at struct {
+		Address string `json:"address"`
+		Node    string `json:"node"`
+		PartyID string `json:"party_id"`
+	}
+	require.NoError(t, json.NewDecoder(shown).Decode(&at))
+	go func() { _, _ = io.Copy(io.Discard, shown) }() // the rest of the document, and its end
+	require.Equal(t, []string{url, "9999"}, []string{at.Node, at.PartyID})
+	for _, token := range []string{"the token", "another one"} {
+		require.NoError(t, os.WriteFile(file, []byte(token), 0o600))
+		answer, err := http.Get(at.Address + "/v2/site/info/query") //nolint:noctx // it is answered at once
+		require.NoError(t, err)
+		body, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Contains(t, string(body), `"party_id":"9999"`)
+		require.Equal(t, "Bearer "+token, f.headOf("GET /v2/site/info/query").Get("Authorization"))
+	}
+	stop()
+	require.Zero(t, <-ended)
 }

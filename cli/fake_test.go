@@ -67,6 +67,12 @@ func (f *fake) got(key string) string {
 	return f.sent[key]
 }
 
+func (f *fake) headOf(key string) http.Header {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.head[key]
+}
+
 func newFake(tb testing.TB, answers map[string]string) (*fake, string) {
 	tb.Helper()
 	f := &fake{answers: answers, sent: map[string]string{}, head: map[string]http.Header{}}

@@ -155,7 +155,7 @@ func (n *Node) openHome(context.Context) error {
 	if n.secrets, err = trust.LoadOrCreateCredentials(n.secretsDir()); err != nil {
 		return err
 	}
-	if n.apps.Seal, err = trust.LoadOrCreateSeal(n.secretsDir()); err != nil {
+	if n.apps.Seal, err = n.secrets.Seal(); err != nil {
 		return err
 	}
 	if n.config.Token {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -24,6 +25,7 @@ import (
 	"openflow/sdk"
 	"openflow/sdk/wire"
 	"openflow/site/trust/certificates"
+	"openflow/tests/fuzzing"
 )
 
 const token = "the token of the node"
@@ -289,4 +291,19 @@ func TestAddressesOfNodes(t *testing.T) {
 		_, err := connect.Listen(t.Context(), address)
 		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), address)
 	}
+}
+
+// Whatever path is passed on, it is one of users, also once somebody behind has resolved its dots and slashes.
+func FuzzLeads(f *testing.F) {
+	for _, p := range []string{"/v2/job/query", "/v2//job///query/", "/v2/job/../partner/x", "/openflow/v1/user/a", "/v2/job", "v2/job/x", "/v2/job/x;a=b", "\\v2\\job"} {
+		f.Add(p)
+	}
+	fuzzing.Within(f, func(t *testing.T, p string) {
+		if !connect.Leads(p) {
+			return
+		}
+		parts := strings.Split(path.Clean("/" + p)[1:], "/")
+		require.True(t, len(parts) > 2 && parts[0] == "v2" && parts[1] != "partner" && parts[1] != "scheduler" && parts[1] != "worker" ||
+			len(parts) > 3 && parts[0] == "openflow" && parts[1] == "v1" && parts[2] == "user", p)
+	})
 }

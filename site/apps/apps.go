@@ -103,8 +103,8 @@ func (r *Register) open(a catalogue.SealedApp, err error) (openflow.App, string,
 // Spec: fate-flow-api §0.6.1, part 7 #16.
 const Skew = trust.Window
 
-// Timely refuses a signature that was made too long ago, or in the future. CodeUnauthorized about AboutTime.
-func (r *Register) Timely(signed time.Time) error {
+// CheckTime refuses a signature that was made too long ago, or in the future. CodeUnauthorized about AboutTime.
+func (r *Register) CheckTime(signed time.Time) error {
 	here := r.now()
 	if signed.Before(here.Add(-Skew)) || signed.After(here.Add(Skew)) {
 		return openflow.About(openflow.AboutTime, openflow.Errorf(openflow.CodeUnauthorized,
@@ -115,10 +115,10 @@ func (r *Register) Timely(signed time.Time) error {
 	return nil
 }
 
-// Once lets a signature count that has been checked, if it is the first with its nonce and time, and the app has not sent too many.
+// Spend lets a signature count that has been checked, if it is the first with its nonce and time, and the app has not sent too many.
 // All replicas of a node have one memory of nonces. Errors: CodeUnauthorized, CodeExhausted about AboutResource.
-func (r *Register) Once(ctx context.Context, a openflow.App, nonce string, signed time.Time) error {
-	if err := r.spend(a); err != nil {
+func (r *Register) Spend(ctx context.Context, a openflow.App, nonce string, signed time.Time) error {
+	if err := r.take(a); err != nil {
 		return err
 	}
 	// No party has a blank in its ID: nonces of apps and of parties are apart.
@@ -146,8 +146,8 @@ type allowance struct {
 	at   time.Time // to which it has grown
 }
 
-// spend takes one request of an app. It is asked about apps that have proven themselves, so it knows no more than there are.
-func (r *Register) spend(a openflow.App) error {
+// take counts one request of an app. It is asked about apps that have proven themselves, so it knows no more than there are.
+func (r *Register) take(a openflow.App) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()

@@ -37,7 +37,9 @@ func register(t *testing.T) (*apps.Register, *nonces, *time.Time) {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(dir, "catalogue.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	seal, err := trust.LoadOrCreateSeal(filepath.Join(dir, "secrets"))
+	secrets, err := trust.LoadOrCreateCredentials(filepath.Join(dir, "secrets"))
+	require.NoError(t, err)
+	seal, err := secrets.Seal()
 	require.NoError(t, err)
 	n, now := &nonces{used: map[string]time.Time{}}, noon
 	return &apps.Register{Rows: rows, Seal: seal, Nonces: n, Now: func() time.Time { return now }}, n, &now
@@ -86,7 +88,7 @@ func TestSignaturesAreTimely(t *testing.T) {
 	for away, good := range map[time.Duration]bool{
 		0: true, apps.Skew: true, -apps.Skew: true, apps.Skew + time.Millisecond: false, -apps.Skew - time.Millisecond: false, -24 * time.Hour: false, 24 * time.Hour: false,
 	} {
-		err := r.Timely(noon.Add(away))
+		err := r.CheckTime(noon.Add(away))
 		if good {
 			require.NoError(t, err, away)
 			continue
@@ -102,11 +104,11 @@ func TestSignaturesAreTimely(t *testing.T) {
 func TestSignatureCountsOnce(t *testing.T) {
 	r, n, _ := register(t)
 	a, b := openflow.App{ID: "1", Kind: openflow.AppClient}, openflow.App{ID: "1", Kind: openflow.AppSite}
-	require.NoError(t, r.Once(t.Context(), a, "1234", noon))
-	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(r.Once(t.Context(), a, "1234", noon)))
-	require.NoError(t, r.Once(t.Context(), a, "1234", noon.Add(time.Second)), "another second")
-	require.NoError(t, r.Once(t.Context(), a, "1235", noon), "another nonce")
-	require.NoError(t, r.Once(t.Context(), b, "1234", noon), "another app")
+	require.NoError(t, r.Spend(t.Context(), a, "1234", noon))
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(r.Spend(t.Context(), a, "1234", noon)))
+	require.NoError(t, r.Spend(t.Context(), a, "1234", noon.Add(time.Second)), "another second")
+	require.NoError(t, r.Spend(t.Context(), a, "1235", noon), "another nonce")
+	require.NoError(t, r.Spend(t.Context(), b, "1234", noon), "another app")
 	for key, until := range n.used {
 		require.False(t, until.Before(noon.Add(apps.Skew)), key)
 	}
@@ -118,7 +120,7 @@ func TestRequestsOfAnAppAreBounded(t *testing.T) {
 	a := openflow.App{ID: "1", Kind: openflow.AppClient, Name: "portal"}
 	flood := func(count int) (taken int) {
 		for i := range count {
-			err := r.Once(t.Context(), a, "1234", now.Add(time.Duration(i)*time.Millisecond))
+			err := r.Spend(t.Context(), a, "1234", now.Add(time.Duration(i)*time.Millisecond))
 			if err == nil {
 				taken++
 				continue
@@ -130,7 +132,7 @@ func TestRequestsOfAnAppAreBounded(t *testing.T) {
 		return taken
 	}
 	require.Equal(t, 500, flood(2000))
-	require.NoError(t, r.Once(t.Context(), openflow.App{ID: "2", Kind: openflow.AppClient}, "1234", noon), "another app is unharmed")
+	require.NoError(t, r.Spend(t.Context(), openflow.App{ID: "2", Kind: openflow.AppClient}, "1234", noon), "another app is unharmed")
 	*now = noon.Add(10 * time.Second)
 	require.Equal(t, 500, flood(2000), "what it may have has grown back")
 	require.Len(t, n.used, 1001)

@@ -22,10 +22,10 @@ import (
 // Tokens are the apps by which a site and its peers prove themselves to each other. site/apps has them.
 type Tokens interface {
 	openflow.Apps
-	// Timely refuses a signature of another time than now. CodeUnauthorized about AboutTime.
-	Timely(signed time.Time) error
-	// Once lets a signature count the first time only. CodeUnauthorized: it has counted. CodeExhausted: the app sends too many.
-	Once(ctx context.Context, a openflow.App, nonce string, signed time.Time) error
+	// CheckTime refuses a signature of another time than now. CodeUnauthorized about AboutTime.
+	CheckTime(signed time.Time) error
+	// Spend lets a signature count the first time only. CodeUnauthorized: it has counted. CodeExhausted: the app sends too many.
+	Spend(ctx context.Context, a openflow.App, nonce string, signed time.Time) error
 }
 
 // Apps proves the peers that sign with an app that this site has made for them. Whose it is, this site's records say, and never
@@ -42,7 +42,7 @@ type Apps struct {
 //
 // Spec: fate-flow-api §0.6.2, §0.8.
 func (a *Apps) Prove(ctx context.Context, r *http.Request, c dialect.AppClaim) (openflow.PartyID, error) {
-	if err := a.Tokens.Timely(c.Signed); err != nil {
+	if err := a.Tokens.CheckTime(c.Signed); err != nil {
 		return "", err
 	}
 	app, token, err := a.Tokens.App(ctx, openflow.AppSite, c.App)
@@ -90,7 +90,7 @@ func (a *Apps) fits(ctx context.Context, r *http.Request, party openflow.PartyID
 // count lets a signature count, and repeats of the request that it came with.
 func (a *Apps) count(ctx context.Context, r *http.Request, app openflow.App, c dialect.AppClaim) error {
 	key := string(app.ID) + " " + c.Nonce + " " + c.Signed.UTC().Format(time.RFC3339Nano)
-	err := a.Tokens.Once(ctx, app, c.Nonce, c.Signed)
+	err := a.Tokens.Spend(ctx, app, c.Nonce, c.Signed)
 	if err != nil && openflow.CodeOf(err) != openflow.CodeUnauthorized {
 		return err
 	}

@@ -8,26 +8,17 @@ import (
 	"openflow"
 )
 
-// appsFile has the secret with which the tokens of apps are sealed.
-const appsFile = "apps.secret"
-
 // Seal keeps secrets that a node has in common with others in places that other programs read, such as a database. Each is
 // encrypted with AES-256-GCM, and can be opened only as what it was sealed for.
 type Seal struct{ box cipher.AEAD }
 
-// LoadOrCreateSeal returns the seal under the secret in dir, making it at the first start. File and folder must be closed to
-// others, as for LoadOrCreateKey.
-func LoadOrCreateSeal(dir string) (Seal, error) {
-	text, err := loadOrCreate(dir, appsFile, func() string { return randomText(secretBytes) })
-	if err != nil {
-		return Seal{}, err
+// Seal is the same at all replicas of a node, which share the secret, and another at every other node. CodeInternal: these are no
+// node's credentials.
+func (c Credentials) Seal() (Seal, error) {
+	if len(c.secret) != secretBytes {
+		return Seal{}, openflow.Errorf(openflow.CodeInternal, "the seal of apps has no secret")
 	}
-	secret, err := decodeExact(text, secretBytes)
-	if err != nil {
-		return Seal{}, openflow.Errorf(openflow.CodeInternal, "%s/%s does not hold a secret", dir, appsFile).
-			WithHint("bring it back from a backup; or remove it and restart, and make every app anew")
-	}
-	block, err := aes.NewCipher(secret)
+	block, err := aes.NewCipher(c.keyed("openflow-apps-v1"))
 	if err != nil {
 		return Seal{}, openflow.Errorf(openflow.CodeInternal, "the seal of apps: %w", err)
 	}
@@ -51,7 +42,7 @@ func (s Seal) Open(sealed, purpose string) (string, error) {
 	}
 	if err != nil {
 		return "", openflow.Errorf(openflow.CodeInternal, "the token of %s cannot be opened: %w", purpose, err).
-			WithHint("the file %s is another one than when it was made: bring that back from a backup, or make the app anew", appsFile)
+			WithHint("the file %s is another one than when it was made: bring that back from a backup, or make the app anew", secretFile)
 	}
 	return string(b), nil
 }

@@ -1,7 +1,6 @@
 package trust_test
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,23 +15,22 @@ import (
 // A token that is sealed shows nothing, and is opened by the same secret for the same app only.
 func TestSeal(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "home")
-	seal, err := trust.LoadOrCreateSeal(dir)
-	require.NoError(t, err)
-	info, err := os.Stat(filepath.Join(dir, "apps.secret"))
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-
+	of := func(dir string) trust.Seal {
+		c, err := trust.LoadOrCreateCredentials(dir)
+		require.NoError(t, err)
+		seal, err := c.Seal()
+		require.NoError(t, err)
+		return seal
+	}
+	seal := of(dir)
 	sealed := seal.Close("the-token-of-app-1", "client 1")
 	require.NotContains(t, sealed, "the-token")
 	require.NotEqual(t, sealed, seal.Close("the-token-of-app-1", "client 1"), "two rows do not show that they have the same token")
-	again, err := trust.LoadOrCreateSeal(dir)
-	require.NoError(t, err)
-	opened, err := again.Open(sealed, "client 1")
+	opened, err := of(dir).Open(sealed, "client 1")
 	require.NoError(t, err)
 	require.Equal(t, "the-token-of-app-1", opened)
 
-	other, err := trust.LoadOrCreateSeal(filepath.Join(t.TempDir(), "other"))
-	require.NoError(t, err)
+	other := of(filepath.Join(t.TempDir(), "other"))
 	for name, open := range map[string]func() (string, error){
 		"for another app":      func() (string, error) { return seal.Open(sealed, "client 2") },
 		"with another secret":  func() (string, error) { return other.Open(sealed, "client 1") },
@@ -48,9 +46,8 @@ func TestSeal(t *testing.T) {
 		require.NotContains(t, err.Error(), "the-token")
 	}
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "apps.secret"), []byte("short\n"), 0o600))
-	_, err = trust.LoadOrCreateSeal(dir)
-	require.ErrorContains(t, err, "does not hold a secret")
+	_, err = trust.Credentials{}.Seal()
+	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err), "of nobody")
 }
 
 func TestTokensAndIDsOfApps(t *testing.T) {

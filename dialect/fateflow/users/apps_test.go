@@ -57,7 +57,9 @@ func newOffice(t *testing.T) *office {
 	own := openflow.ProviderRecord{Name: "openflow", Version: "1", Kind: openflow.ProviderBuiltIn, Digest: "sha256:1"}
 	require.NoError(t, rows.SetBuiltIn(t.Context(), own, []openflow.ComponentRecord{{Name: "psi", Form: "fate", Description: json.RawMessage(`{"component":{"name":"psi"}}`)}}))
 	require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: "https://b", Dialect: "fate-flow"}))
-	seal, err := trust.LoadOrCreateSeal(filepath.Join(dir, "secrets"))
+	secrets, err := trust.LoadOrCreateCredentials(filepath.Join(dir, "secrets"))
+	require.NoError(t, err)
+	seal, err := secrets.Seal()
 	require.NoError(t, err)
 	o := &office{t: t, rows: rows, now: time.Now()}
 	site := &application.Site{
@@ -433,4 +435,38 @@ func TestBadInputOfApps(t *testing.T) {
 	grants, err := o.rows.Grants(t.Context(), "10000")
 	require.NoError(t, err)
 	require.Empty(t, grants)
+}
+
+// The same of our own routes, which the command line calls.
+func TestBadInputOfOurRoutesOfApps(t *testing.T) {
+	o := newOffice(t)
+	o.client("portal", "client")
+	for _, tc := range []struct{ path, body, code, says string }{
+		{"/app/add", `{}`, "invalid", "party_id"},
+		{"/app/add", `{"kind":"client"}`, "invalid", "app_name"},
+		{"/app/add", `{"kind":7,"name":"x"}`, "invalid", "kind"},
+		{"/app/add", `{"kind":"robot","name":"x"}`, "invalid", "robot"},
+		{"/app/add", `{"kind":"client","name":{}}`, "invalid", "name"},
+		{"/app/add", `{"kind":"client","name":"a/b"}`, "invalid", "app_name"},
+		{"/app/add", `{"kind":"client","name":"x","role":"site"}`, "invalid", "role"},
+		{"/app/add", `{"kind":"client","name":"x","role":"super_client","plain":true}`, "invalid", "without TLS"},
+		{"/app/add", `{"kind":"client","name":"x","id":"1"}`, "invalid", "id"},
+		{"/app/add", `{"kind":"client","name":"x","token":"AbCdEfGhIjKlMnOp"}`, "invalid", "token"},
+		{"/app/add", `{"kind":"client","name":"portal"}`, "conflict", "portal"},
+		{"/app/add", `{"kind":"partner","name":"10000","id":"1"}`, "invalid", "app_token"},
+		{"/app/add", `{"kind":"partner","name":"10000","id":"1","token":"AbCdEfGhIjKlMnOp","role":"client"}`, "invalid", "role"},
+		{"/app/add", `[1]`, "invalid", ""},
+		{"/app/remove", `{"kind":"client","name":"nobody"}`, "not_found", "nobody"},
+		{"/app/remove", `{"kind":"site","name":"portal"}`, "not_found", "portal"},
+		{"/app/remove", `{}`, "not_found", ""},
+	} {
+		e := o.operator(http.MethodPost, "/openflow/v1/user"+tc.path, tc.body)
+		require.NotNil(t, e.Error, tc.body)
+		require.Equal(t, tc.code, e.Error.Code, "%s: %s", tc.body, e.Error.Message)
+		require.Contains(t, e.Error.Message, tc.says, tc.body)
+	}
+	require.Equal(t, "invalid", o.operator(http.MethodGet, "/openflow/v1/user/app/list?kind=robot", "").Error.Code)
+	apps, err := o.rows.Apps(t.Context(), "")
+	require.NoError(t, err)
+	require.Len(t, apps, 1)
 }

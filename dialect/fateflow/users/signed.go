@@ -23,7 +23,7 @@ func (a *api) prove(r *http.Request) (*openflow.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Apps.Timely(c.Signed); err != nil {
+	if err := a.Apps.CheckTime(c.Signed); err != nil {
 		return nil, err
 	}
 	app, token, err := a.Apps.App(r.Context(), openflow.AppClient, c.App)
@@ -35,7 +35,7 @@ func (a *api) prove(r *http.Request) (*openflow.App, error) {
 		return nil, err
 	case !c.By(token):
 		return nil, openflow.Errorf(openflow.CodeUnauthorized, "varify failed! The signature is not that of app %s", c.App).
-			WithHint("set app_id and app_token as the operator has got them: flow init --app-id … --app-token …")
+			WithHint("set app_id and app_token as the operator has got them: flow init --app-id … --app-token …; without these two, flow init keeps the old ones")
 	}
 	if app.Role != openflow.AppMayUse && app.Role != openflow.AppMayManage {
 		return nil, mayNot(app, "call nothing yet")
@@ -43,7 +43,7 @@ func (a *api) prove(r *http.Request) (*openflow.App, error) {
 	if err := application.Guarded(r, app); err != nil {
 		return nil, err
 	}
-	return &app, a.Apps.Once(r.Context(), app, c.Nonce, c.Signed)
+	return &app, a.Apps.Spend(r.Context(), app, c.Nonce, c.Signed)
 }
 
 // mayNot is that the role of an app does not have a route.
