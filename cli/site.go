@@ -188,8 +188,8 @@ A node of FATE-Flow whose operator has switched the authentication of sites on h
 side then makes an app for the other (openflow app add PARTY --kind site), whose token the other signs with. That signature is weak:
 it covers neither path nor body, so give such a peer an https address where you can. --trust none is a node that signs nothing.
 
---way says how calls get to a node of FATE-Flow: direct, router (an address of many parties, which finds the party by the header
-dest-party-id) or packets (the gRPC bridge of FATE's osx and rollsite; with an http address without TLS, as FATE speaks it).`,
+--way says how calls get to a node of FATE-Flow. A router is an address of many parties, which finds the party by the header
+dest-party-id. Packets go to the gRPC bridges of FATE (osx, rollsite), which mostly speak no TLS: give them an http address.`,
 		Example: `  openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…
   openflow site add 9998 --url https://fate.example --dialect fate-flow --unsigned-from sha256:…
   openflow site add 9997 --url https://fate.example --dialect fate-flow --trust fate-site-signature --way router`,

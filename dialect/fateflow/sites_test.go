@@ -38,8 +38,8 @@ func (p *provers) Verify(context.Context, *http.Request) (openflow.PartyID, erro
 	return "", openflow.Errorf(openflow.CodeUnauthorized, "not signed")
 }
 
-// What this node sends as a site is what a site of FATE-Flow takes: five headers, the initiator where a job is created and an empty
-// one in all other calls, and a nonce of four digits that no other call of that moment has.
+// What this node sends as a site is what a site of FATE-Flow takes. There are five headers. The initiator is that of a job that is
+// created, and empty in all other calls. The nonce has four digits, and no other call of that moment has it.
 func TestCallsAreSignedAsASite(t *testing.T) {
 	var got []http.Header
 	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -23,6 +23,11 @@ const (
 
 func code(c openflow.Code, text string) error { return openflow.Errorf(c, "%s", text) }
 
+// signs makes a peer one that signs with an app.
+func signs(called, calls bool, url string) func(*doctor.Peer) {
+	return func(p *doctor.Peer) { p.Trust, p.Called, p.Calls, p.URL = openflow.TrustSignature, called, calls, url }
+}
+
 // Each way a peer can be wrong shows in the check that names it.
 func TestPeers(t *testing.T) {
 	well := doctor.Peer{Party: "10000", URL: "http://h", Answered: true, Timed: true, Version: "v1",
@@ -47,33 +52,42 @@ func TestPeers(t *testing.T) {
 		"unsigned, by a certificate":      {change(func(p *doctor.Peer) { p.Sources = []string{"sha256:" + strings.Repeat("0", 64)} }), "unsigned from sha256:" + strings.Repeat("0", 64), tip, "whoever shows that certificate"},
 		"unsigned, by an authority":       {change(func(p *doctor.Peer) { p.Sources = []string{"authority"} }), "unsigned from authority", tip, "in the name of party 10000"},
 		"unsigned, from what is no place": {change(func(p *doctor.Peer) { p.Sources = []string{"x"} }), "unsigned from x", bad, "no place"},
-		"away":                            {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "does not answer")}, "reach 10000", bad, "does not answer"},
-		"away: back":                      {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "reached by 10000", tip, "not known"},
-		"away: keys":                      {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "keys 10000", tip, "not known"},
-		"away: clock":                     {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "clock 10000", tip, "not known"},
-		"cannot call us":                  {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnavailable, "does not reach this node") }), "reached by 10000", bad, "does not reach"},
-		"our key":                         {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeUnauthorized, "signature does not verify") }), "keys 10000", bad, "signature"},
-		"their key":                       {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnauthorized, "not known here") }), "keys 10000", bad, "not known here"},
-		"another key there":               {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("9999")}, "keys 10000", bad, "shows a certificate"},
-		"another key there: the way":      {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("9999")}, "reach 10000", tip, "answers at https://h"},
-		"another key here":                {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("10000")}, "keys 10000", bad, "shows a certificate"},
-		"another key here: the way":       {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("10000")}, "reach 10000", tip, "answers at https://h"},
-		"another key: the way back":       {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("9999")}, "reached by 10000", tip, "not known"},
-		"it meets another node":           {change(func(p *doctor.Peer) { p.CallBack = anotherKey("10000") }), "reached by 10000", tip, "one side does not take the other"},
-		"it has no peer":                  {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeInvalid, "party 9999 is not known here") }), "keys 10000", bad, "not known"},
-		"other failure":                   {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeInternal, "broken") }), "keys 10000", tip, "broken"},
-		"clock 9 s":                       {change(func(p *doctor.Peer) { p.Clock = 9 * time.Second }), "clock 10000", good, "9s"},
-		"clock 10 s":                      {change(func(p *doctor.Peer) { p.Clock = 10 * time.Second }), "clock 10000", tip, "10s apart"},
-		"clock −45 s":                     {change(func(p *doctor.Peer) { p.Clock = -45 * time.Second }), "clock 10000", tip, "45s apart"},
-		"clock 2 min":                     {change(func(p *doctor.Peer) { p.Clock = 2 * time.Minute }), "clock 10000", bad, "2m0s apart"},
-		"clock, not keys":                 {change(func(p *doctor.Peer) { p.Clock = time.Hour; p.Err = code(openflow.CodeUnauthorized, "x") }), "keys 10000", tip, "clocks"},
-		"older version":                   {change(func(p *doctor.Peer) { p.Version = "v0" }), "version 10000", tip, "v0"},
-		"foreign version":                 {change(func(p *doctor.Peer) { p.Version = "" }), "version 10000", good, "does not tell"},
-		"no grants":                       {change(func(p *doctor.Peer) { p.Granted = nil }), "grants 10000", tip, "may use nothing"},
-		"may not initiate":                {change(func(p *doctor.Peer) { p.Granted = []openflow.GrantKind{openflow.GrantUse} }), "grants 10000", tip, "may not initiate jobs"},
-		"quota":                           {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 1 }), "quota 10000", good, "1 of 2 jobs"},
-		"all its jobs":                    {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 2 }), "quota 10000", tip, "all jobs that it may: 2 of 2 jobs"},
-		"all its places":                  {change(func(p *doctor.Peer) { p.Quota.Waiting = 1; p.Use.Waiting = 1 }), "quota 10000", tip, "all places in the queue that it may"},
+		"signs with an app":               {change(signs(true, true, "https://h")), "trust 10000", tip, "neither path nor body"},
+		"signs, without TLS":              {change(signs(true, true, "http://h")), "trust 10000", tip, "whoever is on the way"},
+		"signs, without an app of ours":   {change(signs(false, true, "https://h")), "trust 10000", bad, "has no app to sign its calls"},
+		"signs, without an app of theirs": {change(signs(true, false, "https://h")), "trust 10000", bad, "has given this site no app"},
+		"signs: keys":                     {change(signs(true, true, "https://h")), "keys 10000", good, "takes this node for who it is"},
+		"signs: back":                     {change(signs(true, true, "https://h")), "reached by 10000", good, "cannot be asked"},
+		"nothing, behind a router": {change(func(p *doctor.Peer) {
+			p.Trust, p.Way, p.Sources = openflow.TrustNone, openflow.WayRouter, []string{"10.0.0.7"}
+		}), "trust 10000", tip, "whoever calls through the same router"},
+		"away":                       {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "does not answer")}, "reach 10000", bad, "does not answer"},
+		"away: back":                 {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "reached by 10000", tip, "not known"},
+		"away: keys":                 {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "keys 10000", tip, "not known"},
+		"away: clock":                {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "clock 10000", tip, "not known"},
+		"cannot call us":             {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnavailable, "does not reach this node") }), "reached by 10000", bad, "does not reach"},
+		"our key":                    {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeUnauthorized, "signature does not verify") }), "keys 10000", bad, "signature"},
+		"their key":                  {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnauthorized, "not known here") }), "keys 10000", bad, "not known here"},
+		"another key there":          {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("9999")}, "keys 10000", bad, "shows a certificate"},
+		"another key there: the way": {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("9999")}, "reach 10000", tip, "answers at https://h"},
+		"another key here":           {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("10000")}, "keys 10000", bad, "shows a certificate"},
+		"another key here: the way":  {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("10000")}, "reach 10000", tip, "answers at https://h"},
+		"another key: the way back":  {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("9999")}, "reached by 10000", tip, "not known"},
+		"it meets another node":      {change(func(p *doctor.Peer) { p.CallBack = anotherKey("10000") }), "reached by 10000", tip, "one side does not take the other"},
+		"it has no peer":             {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeInvalid, "party 9999 is not known here") }), "keys 10000", bad, "not known"},
+		"other failure":              {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeInternal, "broken") }), "keys 10000", tip, "broken"},
+		"clock 9 s":                  {change(func(p *doctor.Peer) { p.Clock = 9 * time.Second }), "clock 10000", good, "9s"},
+		"clock 10 s":                 {change(func(p *doctor.Peer) { p.Clock = 10 * time.Second }), "clock 10000", tip, "10s apart"},
+		"clock −45 s":                {change(func(p *doctor.Peer) { p.Clock = -45 * time.Second }), "clock 10000", tip, "45s apart"},
+		"clock 2 min":                {change(func(p *doctor.Peer) { p.Clock = 2 * time.Minute }), "clock 10000", bad, "2m0s apart"},
+		"clock, not keys":            {change(func(p *doctor.Peer) { p.Clock = time.Hour; p.Err = code(openflow.CodeUnauthorized, "x") }), "keys 10000", tip, "clocks"},
+		"older version":              {change(func(p *doctor.Peer) { p.Version = "v0" }), "version 10000", tip, "v0"},
+		"foreign version":            {change(func(p *doctor.Peer) { p.Version = "" }), "version 10000", good, "does not tell"},
+		"no grants":                  {change(func(p *doctor.Peer) { p.Granted = nil }), "grants 10000", tip, "may use nothing"},
+		"may not initiate":           {change(func(p *doctor.Peer) { p.Granted = []openflow.GrantKind{openflow.GrantUse} }), "grants 10000", tip, "may not initiate jobs"},
+		"quota":                      {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 1 }), "quota 10000", good, "1 of 2 jobs"},
+		"all its jobs":               {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 2 }), "quota 10000", tip, "all jobs that it may: 2 of 2 jobs"},
+		"all its places":             {change(func(p *doctor.Peer) { p.Quota.Waiting = 1; p.Use.Waiting = 1 }), "quota 10000", tip, "all places in the queue that it may"},
 		"cores and more": {change(func(p *doctor.Peer) {
 			p.Quota.Cores, p.Quota.Memory, p.Use.Held.Cores, p.Use.Held.Memory = 2, 1<<30, 2, 1<<30
 		}), "quota 10000", tip, "all cores and memory that it may"},

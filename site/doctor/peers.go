@@ -29,6 +29,10 @@ type Peer struct {
 	Granted  []openflow.GrantKind // what kinds of grants the peer has here
 	Unsigned bool                 // its jobs are taken without the mandate of their initiator
 	Sources  []string             // from where its unsigned requests are taken; see openflow.ParseCallSource
+	Trust    openflow.Trust       // how it proves who calls; empty: with a key of its own
+	Way      openflow.PeerWay     // how calls get to it
+	Called   bool                 // it has an app with which its calls are signed
+	Calls    bool                 // it has given one for the calls to it
 	Quota    openflow.Quota       // what holds for it
 	Use      openflow.PeerUse
 }
@@ -45,7 +49,7 @@ func (p Peer) Examine(version string) []openflow.Finding {
 	for _, source := range p.Sources {
 		list = append(list, p.unsigned(source))
 	}
-	return list
+	return append(list, p.proof()...)
 }
 
 // unsigned warns of a source of unsigned requests.
@@ -104,6 +108,9 @@ func (p Peer) reached() openflow.Finding {
 	case openflow.CodeOf(p.CallBack) == openflow.CodeUnauthorized:
 		return warn(check, "the peer calls back, and one side does not take the other for who it is", "mend what the check keys "+string(p.Party)+" shows")
 	}
+	if p.Trust == openflow.TrustSignature || p.Trust == openflow.TrustNone {
+		return ok(check, "not known: a node of FATE-Flow cannot be asked to call back; its first call shows it")
+	}
 	return ok(check, "the peer calls back")
 }
 
@@ -125,6 +132,9 @@ func (p Peer) keys() openflow.Finding {
 		return warn(check, fmt.Sprint(p.Err), "read the log of the peer's node")
 	case ours:
 		return fail(check, fmt.Sprint(p.CallBack), "register what openflow site key prints there: openflow site add or site rotate")
+	}
+	if p.Trust == openflow.TrustSignature || p.Trust == openflow.TrustNone {
+		return ok(check, "the peer takes this node for who it is")
 	}
 	return ok(check, "each side takes the other's signature")
 }

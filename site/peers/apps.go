@@ -63,7 +63,7 @@ func (a *Apps) Prove(ctx context.Context, r *http.Request, c dialect.AppClaim) (
 	if err := a.fits(ctx, r, party); err != nil {
 		return "", err
 	}
-	if err := a.once(ctx, r, app, c); err != nil {
+	if err := a.count(ctx, r, app, c); err != nil {
 		return "", err
 	}
 	*r = *r.WithContext(trust.Unsigned(r.Context(), party))
@@ -87,8 +87,8 @@ func (a *Apps) fits(ctx context.Context, r *http.Request, party openflow.PartyID
 	return nil
 }
 
-// once lets a signature count, and repeats of the request that it came with.
-func (a *Apps) once(ctx context.Context, r *http.Request, app openflow.App, c dialect.AppClaim) error {
+// count lets a signature count, and repeats of the request that it came with.
+func (a *Apps) count(ctx context.Context, r *http.Request, app openflow.App, c dialect.AppClaim) error {
 	key := string(app.ID) + " " + c.Nonce + " " + c.Signed.UTC().Format(time.RFC3339Nano)
 	err := a.Tokens.Spend(ctx, app, c.Nonce, c.Signed)
 	if err != nil && openflow.CodeOf(err) != openflow.CodeUnauthorized {

@@ -48,9 +48,9 @@ type signing struct {
 
 func newSigning(t *testing.T) *signing {
 	s := &signing{T: t, Register: register(t), now: time.UnixMilli(1780000000123)}
-	secrets, err := trust.LoadOrCreateCredentials(filepath.Join(t.TempDir(), "secrets"))
+	credentials, err := trust.LoadOrCreateCredentials(filepath.Join(t.TempDir(), "secrets"))
 	require.NoError(t, err)
-	seal, err := secrets.Seal()
+	seal, err := credentials.Seal()
 	require.NoError(t, err)
 	s.tokens = &apps.Register{Rows: s.Records, Seal: seal, Nonces: &used{seen: map[string]bool{}}, Now: func() time.Time { return s.now }}
 	s.apps = &Apps{Tokens: s.tokens, Records: s.Records}

@@ -24,6 +24,7 @@ import (
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/application"
+	"openflow/site/folders"
 	"openflow/store/catalogue"
 	"openflow/store/objects/folder"
 )
@@ -74,7 +75,7 @@ func newDesk(t testing.TB) *desk {
 	var jobs atomic.Int64
 	site := &application.Site{
 		Jobs: stops{desk: d}, Space: func() error { return nil }, Catalogue: rows, Objects: store, Log: slog.New(slog.DiscardHandler),
-		Exports: d.exports, Uploads: t.TempDir(), Logs: d,
+		Exports: d.exports, Uploads: folders.Folders{Home: t.TempDir()}, Logs: d,
 		NewID: func() openflow.JobID { return openflow.JobID(fmt.Sprintf("id%d", jobs.Add(1))) },
 		About: func() application.About { return application.About{Party: "9999", Host: "127.0.0.1", Port: 9380} },
 	}

@@ -163,7 +163,10 @@ func (s *Site) examineListeners(context.Context) []openflow.Finding {
 }
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
-	p := doctor.Peer{Party: r.Party, GrantAll: s.GrantAll, URL: r.URL, Plain: r.Plain, Unsigned: r.Unsigned, Sources: r.Sources}
+	p := doctor.Peer{Party: r.Party, GrantAll: s.GrantAll, URL: r.URL, Plain: r.Plain, Unsigned: r.Unsigned, Sources: r.Sources, Trust: r.Trust(), Way: r.Way}
+	_, given := s.Rows.AppNamed(ctx, openflow.AppPartner, string(r.Party))
+	_, made := s.Rows.AppNamed(ctx, openflow.AppSite, string(r.Party))
+	p.Calls, p.Called = given == nil, made == nil
 	s.quota(ctx, &p)
 	client, err := s.Directory.Client(ctx, r.Party)
 	if err != nil {
