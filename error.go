@@ -53,6 +53,7 @@ const (
 	AboutSite     Subject = "site"
 	AboutDevice   Subject = "device" // on which a provider is said to run
 
+	AboutWarehouse   Subject = "warehouse"   // the model that a job names for all its channels
 	AboutInheritance Subject = "inheritance" // what a job is to take over from an earlier one
 )
 

@@ -113,6 +113,8 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 			return DeviceNotSupported
 		case openflow.AboutInheritance:
 			return InheritanceFailed
+		case openflow.AboutWarehouse:
+			return JobParamsError
 		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite:
 		}
 		return InvalidParameter
@@ -154,7 +156,7 @@ func notFound(about openflow.Subject) int {
 		return TableNotFound
 	case openflow.AboutFile:
 		return FileNotFound
-	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice, openflow.AboutInheritance:
+	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice, openflow.AboutInheritance, openflow.AboutWarehouse:
 	}
 	return ServerException
 }
@@ -166,7 +168,7 @@ func conflict(about openflow.Subject) int {
 	case openflow.AboutTable:
 		return TableExists
 	case openflow.AboutJob, openflow.AboutResource, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite, openflow.AboutDevice,
-		openflow.AboutInheritance:
+		openflow.AboutInheritance, openflow.AboutWarehouse:
 	}
 	return UpdateJobFailed
 }

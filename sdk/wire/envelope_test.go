@@ -24,7 +24,7 @@ var codes = []openflow.Code{
 
 var subjects = []openflow.Subject{
 	"", openflow.AboutJob, openflow.AboutTask, openflow.AboutResource, openflow.AboutTable, openflow.AboutModel,
-	openflow.AboutFile, openflow.AboutSite, openflow.AboutInheritance,
+	openflow.AboutFile, openflow.AboutSite, openflow.AboutInheritance, openflow.AboutWarehouse,
 }
 
 // specCodes are the numbers of fate-flow-api §0.4.
@@ -44,7 +44,7 @@ func asRead(code openflow.Code, about openflow.Subject) openflow.Code {
 	case openflow.CodeCanceled:
 		return openflow.CodeInternal // 1004: a stop that failed
 	case openflow.CodeNotFound:
-		if about == "" || about == openflow.AboutResource || about == openflow.AboutSite || about == openflow.AboutInheritance {
+		if about == "" || about == openflow.AboutResource || about == openflow.AboutSite || about == openflow.AboutInheritance || about == openflow.AboutWarehouse {
 			return openflow.CodeInternal // no number of its own
 		}
 	}
