@@ -16,13 +16,15 @@ import (
 // Text is a string argument that a number may stand for: ids are written both ways (part 7 #40).
 type Text string
 
+var textType = reflect.TypeFor[Text]()
+
 // UnmarshalJSON accepts a string or a number.
 func (t *Text) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		return json.Unmarshal(b, (*string)(t))
 	}
 	if _, err := strconv.ParseFloat(string(b), 64); err != nil {
-		return fmt.Errorf("expected a string, found %s", clip(string(b)))
+		return &json.UnmarshalTypeError{Value: clip(string(b)), Type: textType} // to which the decoder adds the field
 	}
 	*t = Text(b)
 	return nil
@@ -143,10 +145,24 @@ func mistake(err error) string {
 	switch {
 	case !errors.As(err, &kind):
 		return err.Error()
+	case kind.Type == textType && kind.Field != "":
+		return fmt.Sprintf("%s: expected a string, found %s", kind.Field, kind.Value)
+	case kind.Type == textType:
+		return "expected a string, found " + kind.Value
+	case kind.Field != "" && wants(kind.Type) != "":
+		return fmt.Sprintf("%s: expected %s, found %s", kind.Field, wants(kind.Type), kind.Value)
 	case kind.Field == "":
 		return fmt.Sprintf("it is a JSON %s, and must be an object", kind.Value)
 	}
 	return fmt.Sprintf("%s is a JSON %s, which it must not be", kind.Field, kind.Value)
+}
+
+// wants is what a field of a type that says so wants in its place.
+func wants(t reflect.Type) string {
+	if w, says := reflect.Zero(t).Interface().(interface{ Wants() string }); says {
+		return w.Wants()
+	}
+	return ""
 }
 
 // MissingFields is the cause of a Decode that lacked required fields, in the order of the struct.
