@@ -57,6 +57,7 @@ const (
 	AboutTime     Subject = "time"   // at which something was signed
 	AboutGrant    Subject = "grant"
 
+	AboutWarehouse   Subject = "warehouse"   // the model that a job names for all its channels
 	AboutInheritance Subject = "inheritance" // what a job is to take over from an earlier one
 )
 

@@ -291,6 +291,9 @@ func (s service) stopScheduled(r *http.Request) (any, error) {
 	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
+	if err := openflow.CheckJobID(openflow.JobID(b.JobID)); err != nil {
+		return nil, err
+	}
 	status, err := words.Job(string(b.StopStatus))
 	if err != nil {
 		return nil, err
@@ -305,6 +308,9 @@ func (s service) stopScheduled(r *http.Request) (any, error) {
 func (s service) rerunScheduled(r *http.Request) (any, error) {
 	var b forms.SchedulerStopJob
 	if err := reply.Read(r, &b); err != nil {
+		return nil, err
+	}
+	if err := openflow.CheckJobID(openflow.JobID(b.JobID)); err != nil {
 		return nil, err
 	}
 	return nil, s.Scheduler.RerunJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID))

@@ -149,10 +149,20 @@ func mistake(err error) string {
 		return fmt.Sprintf("%s: expected a string, found %s", kind.Field, kind.Value)
 	case kind.Type == textType:
 		return "expected a string, found " + kind.Value
+	case kind.Field != "" && wants(kind.Type) != "":
+		return fmt.Sprintf("%s: expected %s, found %s", kind.Field, wants(kind.Type), kind.Value)
 	case kind.Field == "":
 		return fmt.Sprintf("it is a JSON %s, and must be an object", kind.Value)
 	}
 	return fmt.Sprintf("%s is a JSON %s, which it must not be", kind.Field, kind.Value)
+}
+
+// wants is what a field of a type that says so wants in its place.
+func wants(t reflect.Type) string {
+	if w, says := reflect.Zero(t).Interface().(interface{ Wants() string }); says {
+		return w.Wants()
+	}
+	return ""
 }
 
 // MissingFields is the cause of a Decode that lacked required fields, in the order of the struct.

@@ -71,7 +71,7 @@ func TestUnknownKeysAreNamed(t *testing.T) {
 		`dag.conf.task.engine_run.core (line 6): unknown key "core"`:                                                          document("", `conf: {task: {engine_run: {core: 1}}}`, ""),
 		`dag.conf.task.engine_run.gpus (line 6): expected an integer of at least 0, found one`:                                document("", `conf: {task: {engine_run: {gpus: one}}}`, ""),
 		`dag.tasks.reader_0.conf.engine_run.memory (line 10): expected bytes or a text such as 4GiB, found [1]`:               document("", "", `conf: {engine_run: {memory: [1]}}`),
-		`dag.conf.inheritance.jobs (line 6): unknown key "jobs"`:                                                              document("", `conf: {inheritance: {job_id: "1", jobs: []}}`, ""),
+		`dag.conf.inheritance.jobs (line 6): unknown key "jobs"`:                                                              document("", `conf: {inheritance: {job_id: "1", task_list: [reader_0], jobs: []}}`, ""),
 		`dag.conf.model_warehouse.model (line 6): unknown key "model"`:                                                        document("", `conf: {model_warehouse: {model: "1"}}`, ""),
 		`dag.tasks.reader_0.parameter (line 10): unknown key "parameter"`:                                                     document("", "", `parameter: {}`),
 		`dag.tasks.reader_0.conf.cores (line 10): unknown key "cores" (inside a task's configuration it is engine_run.cores)`: document("", "", `conf: {cores: 4}`),

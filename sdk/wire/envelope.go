@@ -121,6 +121,8 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 			return NoFoundFile
 		case openflow.AboutInheritance:
 			return InheritanceFailed
+		case openflow.AboutWarehouse:
+			return JobParamsError
 		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutSite,
 			openflow.AboutApp, openflow.AboutTime:
 		}
@@ -185,7 +187,7 @@ func notFound(about openflow.Subject) int {
 	case openflow.AboutApp:
 		return NoFoundAppID
 	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant,
-		openflow.AboutInheritance:
+		openflow.AboutInheritance, openflow.AboutWarehouse:
 	}
 	return ServerException
 }
@@ -199,7 +201,7 @@ func conflict(about openflow.Subject) int {
 	case openflow.AboutApp:
 		return InvalidParameter
 	case openflow.AboutJob, openflow.AboutResource, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite, openflow.AboutDevice,
-		openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant, openflow.AboutInheritance:
+		openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant, openflow.AboutInheritance, openflow.AboutWarehouse:
 	}
 	return UpdateJobFailed
 }

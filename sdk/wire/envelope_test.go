@@ -24,7 +24,8 @@ var codes = []openflow.Code{
 
 var subjects = []openflow.Subject{
 	"", openflow.AboutJob, openflow.AboutTask, openflow.AboutResource, openflow.AboutTable, openflow.AboutModel,
-	openflow.AboutFile, openflow.AboutSite, openflow.AboutApp, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant, openflow.AboutInheritance,
+	openflow.AboutFile, openflow.AboutSite, openflow.AboutApp, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant,
+	openflow.AboutInheritance, openflow.AboutWarehouse,
 }
 
 // specCodes are the numbers of fate-flow-api §0.4.
@@ -45,7 +46,8 @@ func asRead(code openflow.Code, about openflow.Subject) openflow.Code {
 		return openflow.CodeInternal // 1004: a stop that failed
 	case openflow.CodeNotFound:
 		switch about {
-		case "", openflow.AboutResource, openflow.AboutSite, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant, openflow.AboutInheritance:
+		case "", openflow.AboutResource, openflow.AboutSite, openflow.AboutRole, openflow.AboutTime, openflow.AboutGrant, openflow.AboutInheritance,
+			openflow.AboutWarehouse:
 			return openflow.CodeInternal // no number of its own
 		case openflow.AboutApp:
 			return openflow.CodeUnauthorized // 5002: also of one that signs

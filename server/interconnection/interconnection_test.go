@@ -182,7 +182,7 @@ func TestBodies(t *testing.T) {
 		code       int
 		last       any // what arrives
 	}{
-		"start":                {"/v2/partner/job/start", jobBody, wire.Success, openflow.News{Status: openflow.JobRunning}},
+		"start":                {"/v2/partner/job/start", jobBody, wire.Success, openflow.News{Status: openflow.JobRunning, Inherit: true}},
 		"nothing":              {"/v2/partner/job/start", "", wire.InvalidParameter, nil},
 		"not JSON":             {"/v2/partner/job/start", "{", wire.InvalidParameter, nil},
 		"job of a path":        {"/v2/partner/job/start", `{"job_id":"../1","role":"host","party_id":"10000"}`, wire.InvalidParameter, nil},

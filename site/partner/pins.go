@@ -275,6 +275,21 @@ func (f *finder) madeBy(ctx context.Context, source openflow.JobKey, producer op
 	return list, nil
 }
 
+// unknownModel notes that the job's own conf names a model that is not here.
+//
+// Spec: fate-flow-api §0.4 (1000).
+func (f *finder) unknownModel(pin openflow.Pin) {
+	m := openflow.Mistake{
+		Code: openflow.CodeInvalid, Subject: openflow.AboutWarehouse, Path: "dag.conf.model_warehouse",
+		Message: fmt.Sprintf("no model %s version %s of task %q, output %q", pin.Model.ID, pin.Model.Version, pin.Producer, pin.OutputKey),
+		Remedy:  "train it first, with the same parties in the same roles",
+	}
+	if !f.told[m] {
+		f.told[m] = true
+		f.mistakes = append(f.mistakes, m)
+	}
+}
+
 // readable reports whether another job is one whose outputs this job may read.
 func (f *finder) readable(ctx context.Context, source openflow.JobKey) (bool, error) {
 	if mine, known := f.mine[source]; known {
@@ -292,6 +307,10 @@ func (f *finder) model(ctx context.Context, path string, pin openflow.Pin) error
 	m, err := f.Store.Model(ctx, f.order.Key.Scheduler, pin.Model, f.order.Key.Party, pin.Producer, pin.OutputKey)
 	denied := err == nil && !f.may.all && m.Owner() != f.may.owner && !f.may.others[pin.Model]
 	if denied || openflow.CodeOf(err) == openflow.CodeNotFound {
+		if named := f.order.DAG.Conf.ModelWarehouse; named != nil && *named == pin.Model {
+			f.unknownModel(pin)
+			return nil
+		}
 		f.missing(path, openflow.AboutModel, "train it first, with the same parties in the same roles",
 			"no model %s version %s of task %q, output %q", pin.Model.ID, pin.Model.Version, pin.Producer, pin.OutputKey)
 		return nil
