@@ -23,10 +23,10 @@ import (
 	"openflow/tests/env"
 )
 
-// fitted is what FATE's pipeline library makes of reader, psi, coordinated_lr and evaluation, as it sends it.
+// fitAsSent is what FATE's pipeline library makes of reader, psi, coordinated_lr and evaluation, as it sends it.
 //
 // Spec: fate-client §2.
-const fitted = `{"dag_schema":{"dag":{
+const fitAsSent = `{"dag_schema":{"dag":{
 "parties":[{"role":"guest","party_id":["9999"]},{"role":"host","party_id":["10000"]},{"role":"arbiter","party_id":["10001"]}],
 "party_tasks":{
  "guest_9999":{"parties":[{"role":"guest","party_id":["9999"]}],"tasks":{"reader_0":{"parameters":{"name":"breast_guest","namespace":"experiment"}}}},
@@ -181,7 +181,7 @@ func TestReplayOfFATEsClient(t *testing.T) {
 			PartyID string `json:"party_id"`
 		}
 		c.OK(c.ask("GET /site/info/query"), &site)
-		answer := c.ask("POST /job/submit " + fitted)
+		answer := c.ask("POST /job/submit " + fitAsSent)
 		var made struct {
 			ModelID      string `json:"model_id"`
 			ModelVersion string `json:"model_version"`
