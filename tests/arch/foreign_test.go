@@ -23,7 +23,6 @@ var readers = map[string]string{
 	"dialect/forms":          "single texts, of a body that has been counted",
 	"dialect/fateflow/users": "a text within a body or form field that has been counted",
 	"sdk/tables":             "the metadata of a table, of a body that has been counted",
-	"server/base":            "YAML that wire.BoundedYAML has counted",
 	"site/jobcheck":          "schemas and parameters, counted by its own bounds",
 	"site/registry":          "what programs say of themselves, counted by its own bounds",
 	"site/osv":               "records, counted by openflow.BoundedJSON",

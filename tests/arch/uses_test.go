@@ -77,6 +77,7 @@ var clients = map[string]string{
 	"tests/env/client.go":          "tests ask a node as a foreign program would",
 	"tests/env/balance.go":         "the balancer of tests is no node of ours",
 	"tests/env/proxy.go":           "the proxy of tests is no node of ours, and opens a connection for each call",
+	"tests/fatesite/site.go":       "the stand-in of a FATE site is no node of ours",
 	"tests/bench/client.go":        "the bench keeps hundreds of connections open",
 }
 
