@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -64,5 +65,39 @@ func TestASignatureThatIsThereMustFit(t *testing.T) {
 	for _, code := range []int{wire.Success, wire.JobNotFound} {
 		err := answering(t, code, "proxy=:x:, openflow=:wrong:").Release(t.Context(), k)
 		require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+	}
+}
+
+// A scheduler that has not seen a run running takes no failure of it. It is told that it has begun, and of the end once more.
+func TestARefusedEndIsToldInOrder(t *testing.T) {
+	k := openflow.TaskKey{Scheduler: "10000", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
+	legal := map[string][]string{"waiting": {"running", "success"}, "running": {"failed", "success"}}
+	for _, c := range []struct {
+		at     string
+		report openflow.TaskStatus
+		want   []string
+	}{
+		{"waiting", openflow.TaskFailed, []string{"failed", "running", "failed"}},
+		{"waiting", openflow.TaskSuccess, []string{"success"}},
+		{"running", openflow.TaskFailed, []string{"failed"}},
+		{"failed", openflow.TaskFailed, []string{"failed", "running", "failed"}},
+		{"failed", openflow.TaskRunning, []string{"running"}},
+	} {
+		var heard []string
+		at := c.at
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var b struct{ Status string }
+			_ = json.NewDecoder(r.Body).Decode(&b) // what is not read is not legal
+			heard = append(heard, b.Status)
+			e := wire.Envelope{Code: wire.UpdateTaskFailed, Message: "Update task status does not take effect"}
+			if slices.Contains(legal[at], b.Status) {
+				at, e.Code = b.Status, wire.Success
+			}
+			_ = json.NewEncoder(w).Encode(e) // it can be encoded
+		}))
+		client := &fateflow.Client{Link: peer.Link{Self: "9999", Peer: "10000", URL: srv.URL, Signer: unsigned{}, HTTP: http.DefaultClient}}
+		require.NoError(t, client.Scheduler().ReportTask(t.Context(), "9999", openflow.Report{Key: k, Status: c.report}))
+		srv.Close()
+		require.Equal(t, c.want, heard)
 	}
 }

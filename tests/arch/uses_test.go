@@ -76,6 +76,7 @@ var clients = map[string]string{
 	"dialect/dialecttest/world.go": "the suite loses and repeats calls, and so stands below the client",
 	"tests/env/client.go":          "tests ask a node as a foreign program would",
 	"tests/env/balance.go":         "the balancer of tests is no node of ours",
+	"tests/fatesite/site.go":       "a stand-in of a foreign site calls from an address of its own",
 	"tests/env/proxy.go":           "the proxy of tests is no node of ours, and opens a connection for each call",
 	"tests/fatesite/site.go":       "the stand-in of a FATE site is no node of ours",
 	"tests/bench/client.go":        "the bench keeps hundreds of connections open",

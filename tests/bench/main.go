@@ -29,7 +29,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "tests/bench/results.json", "file for the figures")
 	flag.StringVar(&o.doc, "doc", "", "page to write, such as docs/performance.md")
 	flag.IntVar(&o.runs, "runs", 9, "runs per chain; the median counts")
-	flag.StringVar(&o.parts, "parts", "nodes,secured,docker,resident,pool,transport,intersection,growth,strangers", "what to measure")
+	flag.StringVar(&o.parts, "parts", "nodes,secured,docker,resident,pool,transport,intersection,growth,strangers,fate", "what to measure")
 	flag.IntVar(&o.ids, "ids", 100_000, "identifiers a side of the intersection")
 	flag.IntVar(&o.jobs, "jobs", 1000, "the largest wave of jobs, from 10 on in powers of ten")
 	flag.Parse()
@@ -95,6 +95,7 @@ func (r *results) measure(ctx context.Context, o options, dir string) error {
 		"intersection": func(dir string) (err error) { r.Intersection, err = measureIntersection(ctx, o, dir); return err },
 		"growth":       func(dir string) (err error) { r.Growth, err = measureGrowth(ctx, o, dir); return err },
 		"strangers":    func(dir string) (err error) { r.Strangers, err = measureStrangers(ctx, o, dir); return err },
+		"fate":         func(dir string) (err error) { r.FATE, err = measureFATE(ctx, o, dir); return err },
 	}
 	for name := range strings.SplitSeq(o.parts, ",") {
 		part, ok := parts[name]

@@ -25,6 +25,7 @@ type results struct {
 	Intersection *intersection `json:"intersection,omitempty"`
 	Growth       *growth       `json:"growth,omitempty"`
 	Strangers    *strangers    `json:"strangers,omitempty"`
+	FATE         *withFATE     `json:"fate,omitempty"`
 }
 
 func today() string { return time.Now().Format("2006-01-02") }
@@ -172,6 +173,9 @@ them again when the node closes them. In the middle of it %d were held.
 | the node's CPU, %% of a core | – | %.1f | – | – |
 | the node's memory, MB | – | %.0f | – | – |
 `, s.Connections, s.Held, s.IdleP95, s.P95, s.P95/s.IdleP95, s.TheirCPU, s.NodeCPU, s.MB)
+	}
+	if r.FATE != nil {
+		b.WriteString(r.FATE.table())
 	}
 	return b.String()
 }

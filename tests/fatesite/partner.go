@@ -238,7 +238,7 @@ func (s *Site) process(t *taskRow, run Run, killed chan struct{}, finish chan st
 			return
 		}
 	}
-	for run.Seen && !s.seen(t) {
+	for s.starting(t) || run.Seen && !s.seen(t) { // a program of the original takes seconds to come up
 		select {
 		case <-time.After(time.Millisecond):
 		case <-killed:
@@ -254,6 +254,13 @@ func (s *Site) process(t *taskRow, run Run, killed chan struct{}, finish chan st
 	if alive && s.ctx.Err() == nil {
 		s.moveRun(t, status)
 	}
+}
+
+// starting tells whether the call that has started the process has not noted that yet.
+func (s *Site) starting(t *taskRow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.own == "waiting"
 }
 
 // seen tells whether the site's scheduler knows that a run goes on, where it is the job's.

@@ -51,7 +51,7 @@ func (s *Site) scheduleJob(b body) answer {
 	}
 	s.mu.Lock()
 	s.ids++
-	id := fmt.Sprintf("%s%06d0", time.Now().Format("20060102150405"), s.ids)
+	id := fmt.Sprintf("%s%s%03d", time.Now().Format("20060102150405"), s.Party, s.ids)
 	s.mu.Unlock()
 	for key, usual := range map[string]any{"sync_type": "callback", "auto_retries": float64(0), "model_id": id, "model_version": "0", "computing_partitions": float64(4)} {
 		if conf[key] == nil {

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 )
 
@@ -54,7 +53,7 @@ type Site struct {
 	Options
 	URL string
 
-	t      testing.TB
+	t      Test
 	listen string
 	server *http.Server
 	client *http.Client
@@ -73,8 +72,16 @@ type Site struct {
 	store
 }
 
+// Test is what a site needs of a testing.TB, or of whoever else plays with it.
+type Test interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+}
+
 // New starts a site, and ends it with the test.
-func New(t testing.TB, o Options) *Site {
+func New(t Test, o Options) *Site {
 	t.Helper()
 	if o.Cores == 0 {
 		o.Cores = 32
@@ -106,6 +113,10 @@ func (s *Site) Start() {
 		at = "127.0.0.1:0"
 	}
 	l, err := net.Listen("tcp", at)
+	for i := 0; err != nil && i < portTries; i++ { // a connection of somebody else may have the port for a moment
+		time.Sleep(portPause)
+		l, err = net.Listen("tcp", at)
+	}
 	if err != nil {
 		s.t.Fatalf("the stand-in of party %s cannot listen: %v", s.Party, err)
 	}
@@ -121,6 +132,12 @@ func (s *Site) Start() {
 	})
 	s.loop.Go(func() { s.rounds(s.ctx) })
 }
+
+// How often a stopped site tries to get its port back, and how long it pauses between two tries.
+const (
+	portTries = 300
+	portPause = 50 * time.Millisecond
+)
 
 // Stop ends the site's server and its scheduler between two rounds. The processes of its tasks go on; nobody hears how they end meanwhile.
 func (s *Site) Stop() {
@@ -355,7 +372,7 @@ func (s *Site) call(party, path string, b body, header ...string) answer {
 	began := time.Now()
 	a := answer{Code: federated, Message: "Federated schedule error, no address of party " + party}
 	for try := 0; try < tries && url != ""; try++ {
-		if got, err := s.once(url+path, party, string(text), header); err == nil {
+		if got, err := s.send(url+path, party, string(text), header); err == nil {
 			a = got
 			break
 		} else if a.Message = "Federated schedule error, " + err.Error(); s.ctx.Err() != nil {
@@ -368,7 +385,7 @@ func (s *Site) call(party, path string, b body, header ...string) answer {
 	return a
 }
 
-func (s *Site) once(url, party, text string, header []string) (a answer, err error) {
+func (s *Site) send(url, party, text string, header []string) (a answer, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Call)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(text))

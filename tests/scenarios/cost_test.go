@@ -26,14 +26,18 @@ func TestCostOfAJob(t *testing.T) {
 	for name, tc := range map[string]struct {
 		dialect openflow.Dialect
 		want    cost
+		slow    int // calls that a regular activity makes, because the partner may answer late
+		begun   int // local activities of the partner's runs that tell the scheduler of their begin
 	}{
-		"native":    {native.Name, cost{sent: 1 + n + 1, reports: n}}, // create, each task, stop
-		"FATE-Flow": {fateflow.Name, cost{sent: 3 + 1 + 3*n + 3*(n-1) + 5, reports: n}},
+		"native":    {native.Name, cost{sent: 1 + n + 1, reports: n}, 0, 0}, // create, each task, stop
+		"FATE-Flow": {fateflow.Name, cost{sent: 3 + 1 + 3*n + 3*(n-1) + 5, reports: 2 * n}, 1 + n + 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e.Speak(t, tc.dialect, "9999", "10000")
 			// Open, start and stop at two parties, and two records; that it runs, and how it ended.
-			tc.want.job, tc.want.runs = events{local: 2 + 2*n + 2 + 2, shown: 2}, [2 * n]events{run, run, run, run, run, run}
+			theirs := run
+			theirs.local += tc.begun
+			tc.want.job, tc.want.runs = events{local: 2 + 2*n + 2 + 2, regular: tc.slow, shown: 2}, [2 * n]events{run, theirs, run, theirs, run, theirs}
 			var got cost
 			for range 5 { // a call that a slow machine does not answer within 3 s is tried again, and costs more
 				id := e.As(t, "9999").Submit(chain)

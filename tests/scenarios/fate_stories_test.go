@@ -52,6 +52,7 @@ type told struct {
 	ends    openflow.JobStatus
 	reason  string // a part of ours
 	starts  int    // processes of "a" there; 0: one, negative: none
+	round   time.Duration
 	by      string // who submits; empty: a user of ours
 }
 
@@ -93,7 +94,8 @@ var stories = map[string]told{
 		fate: map[string]fatesite.Run{"b": {Refuse: true}}, ours: map[string]int{"b": 300_000}, ends: openflow.JobFailed,
 	},
 	"stop here": {
-		fate: map[string]fatesite.Run{"a": {Stuck: true}}, ours: map[string]int{"a": 300_000}, ends: openflow.JobCanceled,
+		round: 2 * time.Second, // within one, as in the original, the runs here have ended and said so
+		fate:  map[string]fatesite.Run{"a": {Stuck: true}}, ours: map[string]int{"a": 300_000}, ends: openflow.JobCanceled,
 		hand: func(p *played) {
 			p.runsThere("a")
 			p.user.StopJob(p.id)
@@ -107,7 +109,7 @@ var stories = map[string]told{
 		},
 	},
 	"auto retries": {
-		retries: 1, fate: map[string]fatesite.Run{"a": {Status: "failed", Seen: true}}, ends: openflow.JobSuccess, starts: 2,
+		retries: 1, fate: map[string]fatesite.Run{"a": {Status: "failed", Seen: true, After: time.Second}}, ends: openflow.JobSuccess, starts: 2,
 		hand: func(p *played) {
 			p.runsThere("a")
 			p.fate.Will("a", fatesite.Run{})
@@ -199,7 +201,7 @@ func TestStoriesWithFATE(t *testing.T) {
 }
 
 func (s told) play(t *testing.T, e *env.Env, mode openflow.SyncType, ours bool) {
-	p := &played{T: t, env: e, user: e.As(t, "9999"), fate: fateSite(t, e, fatesite.Options{})}
+	p := &played{T: t, env: e, user: e.As(t, "9999"), fate: fateSite(t, e, fatesite.Options{Round: s.round})}
 	for task, run := range s.fate {
 		p.fate.Will(task, run)
 	}
@@ -266,7 +268,7 @@ func (p *played) ended(want openflow.JobStatus) (reason string) {
 			return false, "there is no such job here"
 		}
 		reason = rows[0].Reason
-		return rows[0].Status == string(want) && at.Status == string(want) && (scheduled == "" || scheduled == string(want) || scheduled == "timeout"), fmt.Sprintf(
+		return rows[0].Status == string(want) && at.Status == string(want) && (scheduled == "" || scheduled == string(want) || want == openflow.JobFailed && scheduled == "timeout"), fmt.Sprintf(
 			"%s %q, there %+v, scheduled there %q\ncalled for: %s\nhas called: %s", rows[0].Status, reason, at, scheduled,
 			strings.Join(p.fate.Calls(false), ", "), strings.Join(p.fate.Calls(true), ", "))
 	})
