@@ -42,7 +42,7 @@ const fitAsSent = `{"dag_schema":{"dag":{
   "parameters":{"batch_size":null,"early_stop":"diff","epochs":2,"floating_point_precision":23,"output_cv_data":true,"threshold":0.5,"tol":0.0001}},
  "evaluation_0":{"component_ref":"evaluation","dependent_tasks":["lr_0"],"inputs":{"data":{"input_datas":{"task_output_artifact":[
   {"output_artifact_key":"train_output_data","parties":[{"role":"guest","party_id":["9999"]}],"producer_task":"lr_0"}]}}},
-  "parameters":{"default_eval_setting":"binary","label_column_name":"y","metrics":null,"predict_column_name":null},
+  "parameters":{"default_eval_setting":"binary","label_column_name":null,"metrics":null,"predict_column_name":null},
   "parties":[{"role":"guest","party_id":["9999"]}],"stage":"default"}}},
 "schema_version":"2.2.0"}}`
 
@@ -152,7 +152,7 @@ func table(from int, label bool) string {
 		b.WriteString(",y")
 	}
 	b.WriteString(",x0,x1\n")
-	for i := from; i < from+60; i++ {
+	for i := from; i < from+150; i++ {
 		fmt.Fprintf(&b, "%d", i)
 		if label {
 			fmt.Fprintf(&b, ",%d", i%2)
@@ -245,7 +245,7 @@ func TestReplayOfFATEsClient(t *testing.T) {
 		data := c.unpacked("GET /output/data/download?" + run("psi_0") + "&path=%2Ftmp%2Fx")
 		rows, err := csv.NewReader(bytes.NewReader(data["output_data/0.csv"])).ReadAll()
 		require.NoError(t, err)
-		require.Len(t, rows, 1+40, "a header and the ids in common")
+		require.Len(t, rows, 1+130, "a header and the ids in common")
 		require.Contains(t, data, "output_data/0.meta")
 		var tables map[string][]map[string]string
 		c.bare("GET /output/data/table?"+run("psi_0"), &tables)
@@ -255,7 +255,7 @@ func TestReplayOfFATEsClient(t *testing.T) {
 			Total int     `json:"total"`
 		}
 		c.bare("GET /output/data/display?"+run("psi_0"), &shown)
-		require.Equal(t, 40, shown["output_data"][0].Total)
+		require.Equal(t, 130, shown["output_data"][0].Total)
 		var metrics []wire.Metric
 		c.OK(c.ask("GET /output/metric/key/query?"+run("evaluation_0")), &metrics)
 		require.NotEmpty(t, metrics)
@@ -320,7 +320,7 @@ func TestReplayOfFATEsClient(t *testing.T) {
 		var info wire.TableInfo
 		c.OK(c.ask("GET /table/query?namespace=experiment&name=breast_guest&display=True"), &info)
 		require.NotEmpty(t, info.Display)
-		require.Equal(t, int64(60), *info.Count)
+		require.Equal(t, int64(150), *info.Count)
 		c.OK(c.ask("GET /provider/query?name=openflow"), nil)
 		var servers map[string]map[string]any
 		c.OK(c.ask("GET /server/fateflow"), &servers)
