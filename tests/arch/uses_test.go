@@ -78,7 +78,6 @@ var clients = map[string]string{
 	"tests/env/balance.go":         "the balancer of tests is no node of ours",
 	"tests/fatesite/site.go":       "a stand-in of a foreign site calls from an address of its own",
 	"tests/env/proxy.go":           "the proxy of tests is no node of ours, and opens a connection for each call",
-	"tests/fatesite/site.go":       "the stand-in of a FATE site is no node of ours",
 	"tests/bench/client.go":        "the bench keeps hundreds of connections open",
 }
 

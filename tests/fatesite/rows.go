@@ -22,13 +22,12 @@ func newStore(cores int) store {
 
 // jobRow is a job at one of the roles that the site plays.
 type jobRow struct {
-	id, role, party   string
-	status            string
-	progress          int
-	scheduler, mode   string // whom it reports to, and whether it does
-	cores, left       int
-	held              bool
-	started, returned int
+	id, role, party string
+	status          string
+	progress        int
+	scheduler, mode string // whom it reports to, and whether it does
+	cores, left     int
+	held            bool
 }
 
 // taskRow is a version of a task at one of them.

@@ -12,17 +12,16 @@ import (
 
 // schedule is a job that the site schedules.
 type schedule struct {
-	id          string
-	dag         document
-	parties     [][2]string
-	mode        string
-	status      string
-	progress    int
-	canceled    bool
-	again       bool
-	order       int
-	tasks       []*scheduledTask
-	lastChecked time.Time
+	id       string
+	dag      document
+	parties  [][2]string
+	mode     string
+	status   string
+	progress int
+	canceled bool
+	again    bool
+	order    int
+	tasks    []*scheduledTask
 }
 
 // scheduledTask is a version of a task as the scheduler sees it.
