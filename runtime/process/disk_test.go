@@ -26,9 +26,9 @@ func writer(t *testing.T, r *supervised, name, script string, limit int64) folde
 	}
 	_, err := r.Ensure(t.Context(), s)
 	require.NoError(t, err)
-	require.NoError(t, r.Start(t.Context(), name))
-	f, err := r.find(t.Context(), name)
+	f, err := r.find(t.Context(), name) // before it starts: it may spoil its own record
 	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), name))
 	t.Cleanup(func() {
 		if pid, ok, err := f.pid(); err == nil && ok {
 			_ = f.signalGroup(pid, 9)
