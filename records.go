@@ -306,7 +306,7 @@ type ModelRecord struct {
 	OutputKey  string
 	Job        JobID   // empty for an imported model
 	Scheduler  PartyID // of that job
-	Initiator  PartyID // whose job it was, and whose model it is, with the scheduler; both empty for an imported model
+	Initiator  PartyID // whose job it was, and whose model it is, with the scheduler; of an imported model both are the site itself
 	TypeName   string
 	Object     string // digest of the tar
 	Bytes      int64
