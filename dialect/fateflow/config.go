@@ -47,8 +47,19 @@ type runtimeConf struct {
 	Storage    string     `json:"storage"`
 	Computing  typed      `json:"computing"`
 	Federation federation `json:"federation"`
-	Logger     typed      `json:"logger"`
+	Logger     logger     `json:"logger"`
 }
+
+// logger configures Python's logging, in the form of its logging.config.
+type logger struct {
+	Config json.RawMessage `json:"config"`
+}
+
+// ownOutput is the logging of a program whose log is what it writes.
+const ownOutput = `{"version":1,"disable_existing_loggers":false,` +
+	`"formatters":{"root":{"format":"[%(levelname)s][%(asctime)s][%(process)s]: %(message)s"}},` +
+	`"handlers":{"root":{"class":"logging.StreamHandler","level":"INFO","formatter":"root","stream":"ext://sys.stderr"}},` +
+	`"root":{"level":"INFO","handlers":["root"]}}`
 
 // typed is a conf member that is discriminated by its type.
 type typed struct {
@@ -67,9 +78,23 @@ type federationMetadata struct {
 	FederationID string            `json:"federation_id"`
 	Parties      federationParties `json:"parties"`
 
+	// OSX is where the transport is spoken: at the node's base layer.
+	OSX *brokerAddress `json:"osx_config,omitempty"`
+
 	// Of a broker: where those of the other parties are, as the site's own reaches them, and whether it copies from them.
 	RouteTable map[string]brokerAddress `json:"route_table,omitempty"`
 	Mode       string                   `json:"mode,omitempty"`
+	RabbitMQ   *brokerConfig            `json:"rabbitmq_config,omitempty"`
+}
+
+// brokerConfig is what FATE-Flow tells of a site's own broker. A container reaches it through its node alone, so it is told neither
+// address nor account.
+type brokerConfig struct {
+	brokerAddress
+	Management int    `json:"mng_port"`
+	User       string `json:"user"`
+	Password   string `json:"password"`
+	Mode       string `json:"mode"`
 }
 
 // brokerAddress is where a broker is.

@@ -43,12 +43,15 @@ func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Pla
 	for _, p := range r.Spec.Parties {
 		session.Parties.Parties = append(session.Parties.Parties, federationParty{Role: string(p.Role), PartyID: string(p.ID)})
 	}
-	engine := "openflow"
+	engine := "osx"
 	if b := g.May.Broker; b != nil {
 		engine, session.Mode, session.RouteTable = "rabbitmq", "replication", routes(*b)
 		if b.Shared {
 			session.Mode = "client"
 		}
+		session.RabbitMQ = &brokerConfig{Mode: session.Mode}
+	} else {
+		session.OSX = &brokerAddress{at.Host, at.Port}
 	}
 	device := "CPU"
 	if len(r.GPUIDs) > 0 {
@@ -71,6 +74,7 @@ func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Pla
 			Storage:    "openflow",
 			Computing:  typed{Type: "standalone", Metadata: map[string]any{"computing_id": wire.PartyTaskID(r.Key)}},
 			Federation: federation{Type: engine, Metadata: session},
+			Logger:     logger{json.RawMessage(ownOutput)},
 		},
 		MLMD:      mlmd{Type: "flow", Metadata: mlmdMetadata{Host: at.Host, Port: at.Port, Protocol: "http", APIVersion: "v2"}},
 		EngineRun: wire.EngineRun(r.Spec.Conf), ComputingPartitions: g.Partitions, LauncherName: "default", LauncherConf: map[string]any{}, Policy: g.Policy,

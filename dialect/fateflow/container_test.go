@@ -110,6 +110,7 @@ func TestConfiguration(t *testing.T) {
 				map[string]any{"role": "arbiter", "partyid": "10000"},
 			},
 		},
+		"osx_config": map[string]any{"host": "172.17.0.1", "port": 9380.0},
 	}, federation)
 	require.Equal(t, map[string]any{"host": "172.17.0.1", "port": 9380.0, "protocol": "http", "api_version": "v2"},
 		config["mlmd"].(map[string]any)["metadata"])
@@ -176,6 +177,7 @@ func TestBrokerOfATask(t *testing.T) {
 		mode := map[bool]string{false: "replication", true: "client"}[shared]
 		require.JSONEq(t, `{"type":"rabbitmq","metadata":{"federation_id":"J_lr_0_0","parties":{"local":{"role":"host","partyid":"10000"},"parties":[`+
 			`{"role":"guest","partyid":"9999"},{"role":"host","partyid":"10000"},{"role":"arbiter","partyid":"10000"}]},`+
-			`"route_table":{"9999":{"host":"broker.a","port":5672},"10001":{"host":"::1","port":5673}},"mode":"`+mode+`"}}`, string(config.Conf.Federation))
+			`"route_table":{"9999":{"host":"broker.a","port":5672},"10001":{"host":"::1","port":5673}},"mode":"`+mode+`",`+
+			`"rabbitmq_config":{"host":"","port":0,"mng_port":0,"user":"","password":"","mode":"`+mode+`"}}}`, string(config.Conf.Federation))
 	}
 }
