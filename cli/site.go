@@ -20,7 +20,7 @@ others and registers theirs, once, over a way that both trust.`,
 		`  openflow site key --home /var/lib/openflow
   openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…
   openflow site list`,
-		keyCommand(o), workerTokenCommand(o), workersCommand(o), sitesCommand(o), addCommand(o), probeCommand(o), removeCommand(o), rotateCommand(o), limitCommand(o))
+		keyCommand(o), workerTokenCommand(o), workersCommand(o), sitesCommand(o), addCommand(o), probeCommand(o), siteCheckCommand(o), removeCommand(o), rotateCommand(o), limitCommand(o))
 }
 
 func keyCommand(o *options) *cobra.Command {

@@ -117,7 +117,7 @@ func (d *Directory) PushTo(ctx context.Context, to openflow.PartyID, m peer.Outg
 	if s.Way == openflow.WayPackets {
 		return openflow.AtParty(d.Self, openflow.About(openflow.AboutSite, openflow.Errorf(openflow.CodeUnimplemented,
 			"calls get to party %s in packets, which hold no messages of containers", to).
-			WithHint("give the address of its node or of its router: openflow site add %s --url URL --way direct", to)))
+			WithHint("give the address of its node or of its router: openflow site add %s --url URL --trust TRUST --way direct", to)))
 	}
 	speaks, err := d.Dialects.Of(s.Dialect)
 	if err != nil {

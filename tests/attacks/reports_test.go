@@ -76,7 +76,7 @@ func TestReportsInWrongStates(t *testing.T) {
 		want    openflow.Code
 	}{
 		{"c", 0, openflow.TaskFailed, openflow.CodeUnavailable}, {"c", 0, openflow.TaskSuccess, openflow.CodeUnavailable}, // it has not begun
-		{"c", 0, openflow.TaskRunning, openflow.CodeUnavailable},
+		{"c", 0, openflow.TaskRunning, ""},                                    // nothing follows from that it runs
 		{"a", 0, openflow.TaskFailed, ""}, {"a", 0, openflow.TaskRunning, ""}, // it has succeeded
 		{"b", 1, openflow.TaskFailed, ""}, {"a", 7, openflow.TaskFailed, ""}, // there is no such version
 		{"b", -1, openflow.TaskFailed, openflow.CodeInvalid}, {"b", 0, openflow.TaskWaiting, openflow.CodeInvalid}, {"b", 0, "finished", openflow.CodeInvalid},

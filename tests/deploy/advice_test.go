@@ -128,7 +128,7 @@ func (u usage) wrong(line string) string {
 		full = full || strings.HasPrefix(w, "-") || strings.ContainsAny(w, "%0123456789") || w == strings.ToUpper(w)
 	}
 	for _, flag := range u.needs {
-		spared := flag == "--key" && slices.Contains(given, "--unsigned-from") // a peer that signs nothing has none
+		spared := flag == "--key" && (slices.Contains(given, "--unsigned-from") || slices.Contains(given, "--trust")) // a peer that signs nothing, or as FATE does, has none
 		if full && !continued && !spared && !slices.Contains(given, flag) {
 			return "it needs " + flag
 		}
@@ -156,6 +156,7 @@ func TestWrongAdviceIsFound(t *testing.T) {
 		`run openflow site rotate %s (or ask)`:                       "it needs --key",
 		`openflow site add 10000 --url http://10.0.0.2:9390`:         "it needs --key",
 		`openflow site add 1 --url URL --unsigned-from 10.0.0.7`:     "",
+		`openflow site add 1 --url URL --trust fate-site-signature`:  "",
 		`openflow scores raise 9999 demo/credit`:                     "it needs --to",
 		`openflow job output 1 -z`:                                   "there is no flag -z",
 		`openflow uninstall --gone removes them, as does the start.`: "",
