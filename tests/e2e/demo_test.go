@@ -129,7 +129,7 @@ func TestDockerDemo(t *testing.T) {
 	requireSuccess(t, exit, doc, "docker")
 	require.Equal(t, "reference:dev", doc["provider"])
 	for _, party := range []string{"9999", "10000", "10001"} {
-		require.Contains(t, d.stderr.String(), "registered image "+id+" at party "+party+": provider reference:dev with 5 components")
+		require.Contains(t, d.stderr.String(), "registered image "+id+" at party "+party+": provider reference:dev with 9 components")
 	}
 	require.Empty(t, d.pids(t), "no node is left")
 }
