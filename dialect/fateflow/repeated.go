@@ -20,17 +20,30 @@ type submissions struct {
 }
 
 type submitting struct {
+	caller openflow.PartyID
 	done   chan struct{}
 	answer openflow.Submitted
 	err    error
 	lonely bool // nobody waits for the answer
 }
 
-// repeatedWithin is how long the answer to a caller that has gone away is kept. manySubmissions bounds how many are.
+// repeatedWithin is how long the answer to a caller that has gone away is kept. Of one caller and of all, so many are.
 const (
 	repeatedWithin  = time.Minute
+	callersMost     = 50
 	manySubmissions = 1000
 )
+
+// full tells whether no more are kept of that caller. The lock is held.
+func (s *submissions) full(caller openflow.PartyID) bool {
+	of := 0
+	for _, at := range s.under {
+		if at.caller == caller {
+			of++
+		}
+	}
+	return of >= callersMost || len(s.under) >= manySubmissions
+}
 
 func newSubmissions() *submissions {
 	return &submissions{under: map[[sha256.Size]byte]*submitting{}}
@@ -44,14 +57,16 @@ func (s *submissions) do(
 	s.mu.Lock()
 	at := s.under[key]
 	if at == nil || !at.lonely {
-		if at != nil || len(s.under) >= manySubmissions { // the other one has its caller still: this is another job
+		if at != nil || s.full(caller) { // the other one has its caller still: this is another job
 			s.mu.Unlock()
 			return submit(ctx)
 		}
-		at = &submitting{done: make(chan struct{})}
+		at = &submitting{caller: caller, done: make(chan struct{})}
 		s.under[key] = at
 		go func() {
-			at.answer, at.err = submit(context.WithoutCancel(ctx))
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), repeatedWithin)
+			defer cancel()
+			at.answer, at.err = submit(ctx)
 			close(at.done)
 		}()
 	}

@@ -92,6 +92,7 @@ func nextNonce() string { return strconv.Itoa(smallest + int(lastNonce.Add(1)%no
 //
 // Spec: fate-flow-api §0.8.2.
 func (d Dialect) Packets(n dialect.Node) []dialect.Mount {
+	n.Unsigned = nil // a bridge has passed every packet on: where it comes from proves nobody
 	calls, paths := chi.NewRouter(), map[string]bool{}
 	dialect.Mounts(d.Interconnection(n)).Routes(calls)
 	_ = chi.Walk(calls, func(_, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error { // it fails where this does

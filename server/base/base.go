@@ -21,6 +21,7 @@ import (
 // Store is the part of the catalogue that containers read and write.
 type Store interface {
 	TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error)
+	TasksOfSession(ctx context.Context, self openflow.PartyID, id openflow.SessionID) ([]openflow.TaskRecord, error)
 	RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string, cause openflow.Cause) error
 	AddTaskWarning(ctx context.Context, k openflow.TaskKey, text string) error
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)

@@ -63,7 +63,8 @@ func Loopback(address string) bool {
 }
 
 // forwarding begins the headers of requests that a proxy has passed on. For whom, nobody here can know.
-var forwarding = []string{"Forwarded", "Via", "X-Forwarded-", "X-Real-Ip", "X-Client-Ip", "X-Original-"}
+var forwarding = []string{"Forwarded", "Via", "X-Forwarded-", "X-Real-Ip", "X-Client-Ip", "X-Original-",
+	"Cf-", "X-Envoy-", "True-Client-Ip", "X-Cluster-Client-Ip", "Proxy-Connection"}
 
 // PassedOn tells whether a request says that a proxy has passed it on.
 func PassedOn(h http.Header) bool {

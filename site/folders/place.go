@@ -1,12 +1,14 @@
 package folders
 
 import (
+	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"openflow"
@@ -60,15 +62,14 @@ func (p *Place) Write(name string, fill func(io.Writer) error) (err error) {
 	if err := p.root.MkdirAll(filepath.Dir(at), 0o750); err != nil {
 		return p.failed(name, err)
 	}
-	began := at + ".part"
-	_ = p.root.Remove(began) // of a node that ended in the middle, or a link in the way
+	began := at + "." + strings.ToLower(rand.Text()) + ".part" // several may write one file at a time
 	file, err := p.root.OpenFile(began, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return p.failed(name, err)
 	}
 	defer func() {
 		if err != nil {
-			_ = p.root.Remove(began) // what is left of it is replaced by the next
+			_ = p.root.Remove(began) // what is left of it is no file of anybody
 		}
 	}()
 	err = fill(file)

@@ -110,9 +110,16 @@ func (s *Service) asInherited(ctx context.Context, k openflow.JobKey, d *openflo
 		if !ok {
 			continue
 		}
-		earlier, err := s.Store.LatestTask(ctx, source, spec.Name)
+		job, err := s.Store.Job(ctx, source)
+		if openflow.CodeOf(err) == openflow.CodeNotFound || err == nil && job.Initiator != d.Conf.Initiator {
+			continue // as if there were none, whether or not there is one: see finder.inherit
+		}
+		var earlier openflow.TaskRecord
+		if err == nil {
+			earlier, err = s.Store.LatestTask(ctx, source, spec.Name)
+		}
 		switch {
-		case openflow.CodeOf(err) == openflow.CodeNotFound: // see finder.inherit
+		case openflow.CodeOf(err) == openflow.CodeNotFound:
 		case err != nil:
 			return nil, openflow.About(openflow.AboutTask, err)
 		default:

@@ -177,13 +177,14 @@ func TestGrants(t *testing.T) {
 
 	for _, wrong := range []struct {
 		body map[string]any
+		code int
 		says string
 	}{
-		{map[string]any{"party_id": "77", "component": "noop"}, "party 77 is not known here (the parties known here are: 9999; "},
-		{map[string]any{"party_id": "9999", "component": "noop,pssi"}, `no component "pssi" at this site (it has: `},
+		{map[string]any{"party_id": "77", "component": "noop"}, wire.InvalidParameter, "party 77 is not known here (the parties known here are: 9999; "},
+		{map[string]any{"party_id": "9999", "component": "noop,pssi"}, wire.PermissionOperate, `no component "pssi" at this site (it has: `},
 	} {
 		answer := host.Post("/v2/permission/resource/grant", wrong.body)
-		require.Equal(t, wire.InvalidParameter, answer.Code, answer.Message)
+		require.Equal(t, wrong.code, answer.Code, answer.Message)
 		require.Contains(t, answer.Message, wrong.says)
 	}
 	require.Equal(t, wire.NoPermission, guest.TrySubmit(d).Code, "nothing was granted beside a mistake")

@@ -36,8 +36,10 @@ func (a *api) brokerRoutes(r chi.Router) {
 	})
 }
 
-// broker is that of a run, and the run's part in its task there. CodePermission: the policy names none for its provider.
-func (a *api) broker(t openflow.TaskRecord) (rabbitmq.Task, error) {
+// broker is that of a run, and the run's part in its task there. What FATE calls things at a broker leaves the scheduler out. So of
+// several jobs of one ID, the first that came here has the broker, and no other. CodePermission: it is not that job's run, or the
+// policy names no broker for its provider.
+func (a *api) broker(ctx context.Context, t openflow.TaskRecord) (rabbitmq.Task, error) {
 	provider, _, _ := strings.Cut(t.Provider, ":")
 	var b openflow.Broker
 	ok, err := false, error(nil)
@@ -48,13 +50,27 @@ func (a *api) broker(t openflow.TaskRecord) (rabbitmq.Task, error) {
 		err = openflow.Errorf(openflow.CodePermission, "the policy of this site names no broker for provider %q", provider).
 			WithHint("add one to engines.rabbitmq; see docs/fate-federation.md")
 	}
-	return rabbitmq.Task{Session: wire.FederationID(t.Key), Own: t.Key.Party, Parties: t.Spec.Parties, Broker: b}, err
+	if err != nil {
+		return rabbitmq.Task{}, err
+	}
+	anybodys := t.Key
+	anybodys.Scheduler = ""
+	runs, err := a.Store.TasksOfSession(ctx, t.Key.Party.ID, anybodys.SessionID())
+	if err != nil {
+		return rabbitmq.Task{}, err
+	}
+	for _, other := range runs {
+		if other.Key.Scheduler != t.Key.Scheduler && other.CreateTime.Before(t.CreateTime) {
+			return rabbitmq.Task{}, openflow.Errorf(openflow.CodePermission, "another scheduler's job %s came here before, and has the broker", t.Key.Job)
+		}
+	}
+	return rabbitmq.Task{Session: wire.FederationID(t.Key), Own: t.Key.Party, Parties: t.Spec.Parties, Broker: b}, nil
 }
 
 // manage asks the broker's management what a component of the run may ask of it.
 func (a *api) manage(w http.ResponseWriter, r *http.Request) error {
 	run := base.Run(r)
-	task, err := a.broker(run)
+	task, err := a.broker(r.Context(), run)
 	if err != nil {
 		return err
 	}
@@ -81,7 +97,7 @@ func (a *api) manage(w http.ResponseWriter, r *http.Request) error {
 // connect makes the connection of the request one to the broker.
 func (a *api) connect(w http.ResponseWriter, r *http.Request) error {
 	run := base.Run(r)
-	task, err := a.broker(run)
+	task, err := a.broker(r.Context(), run)
 	if err != nil {
 		return err
 	}
@@ -132,7 +148,7 @@ func (a *api) goesOn(ctx context.Context, run openflow.TaskRecord) error {
 	case now.PartyStatus.Terminal():
 		return openflow.Errorf(openflow.CodeCanceled, "%s has ended", run.Key)
 	}
-	_, err = a.broker(now)
+	_, err = a.broker(ctx, now)
 	return err
 }
 

@@ -102,7 +102,7 @@ func (g *Gate) enter(run openflow.RunID) error {
 	switch {
 	case g.runs[run] >= maxOfRun:
 		return openflow.Errorf(openflow.CodeExhausted, "run %s has %d connections to the broker, as many as it may", run, maxOfRun)
-	case g.all >= maxOfAll:
+	case g.all >= maxOfAll, g.runs[run] > 0 && g.all >= maxOfAll*3/4: // the last quarter is for the first connection of a run
 		return openflow.Errorf(openflow.CodeExhausted, "runs of this site have %d connections to brokers, as many as there may be", maxOfAll)
 	}
 	if g.runs == nil {

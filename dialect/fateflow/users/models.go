@@ -277,7 +277,7 @@ func (a *api) modelOf(name string, ref openflow.ModelRef) (openflow.ModelRecord,
 			WithHint("entries are <model_id>/<model_version>/<role>/<party_id>/<task_name>/<output_key>, as an export writes them")
 	}
 	for i, kind := range []string{"model_id", "model_version", "role", "party_id", "task_name", "output_key"} {
-		if err := openflow.CheckIdentifier("file: "+kind, openflow.Heard(at[i])); err != nil {
+		if err := openflow.CheckIdentifier("file: "+kind, at[i]); err != nil {
 			return openflow.ModelRecord{}, err
 		}
 	}
