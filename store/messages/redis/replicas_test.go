@@ -46,14 +46,15 @@ func goPop(t *testing.T, place string, s *redis.Store, c messages.Channel) <-cha
 }
 
 // await demands an answer.
-func await(t *testing.T, out <-chan outcome) outcome {
+func await[T any](t *testing.T, out <-chan T) T {
 	t.Helper()
 	select {
 	case o := <-out:
 		return o
 	case <-time.After(patience):
 		require.FailNow(t, "not woken")
-		return outcome{}
+		var none T
+		return none
 	}
 }
 
