@@ -233,13 +233,29 @@ func (s *Service) quota(ctx context.Context, peer openflow.PartyID) (openflow.Qu
 	return said.Or(s.Limits.Rules().Quota), err
 }
 
+// unsaidCores is what a role takes that does not say how many cores it needs. A party runs all of its roles at once, so they share
+// what the site has and what the peer may hold.
+func (s *Service) unsaidCores(o openflow.JobOrder, quota openflow.Quota) int {
+	most := min(s.Limits.Cores, quota.Holds().Cores)
+	roles := 0
+	for _, p := range o.DAG.Parties {
+		if p.ID == o.Key.Party.ID {
+			roles++
+		}
+	}
+	if roles > 1 && most > 0 {
+		most = max(1, most/roles)
+	}
+	return min(s.Limits.JobCores, most)
+}
+
 func (s *Service) records(
 	o openflow.JobOrder, quota openflow.Quota, specs []openflow.TaskSpec, providers []openflow.Served,
 ) (openflow.JobRecord, []openflow.TaskRecord) {
 	conf := o.DAG.Conf
 	job := openflow.JobRecord{
 		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Status: openflow.JobReady,
-		DAG: o.DAG, Priority: min(conf.Priority, quota.Priority), Cores: min(s.Limits.JobCores, s.Limits.Cores, quota.Holds().Cores),
+		DAG: o.DAG, Priority: min(conf.Priority, quota.Priority), Cores: s.unsaidCores(o, quota),
 		Memory: min(s.Limits.JobMemory, quota.Holds().Memory), ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
 		Peer: s.peer(o),
 	}

@@ -63,11 +63,11 @@ func TestQuotaOfAJob(t *testing.T) {
 		takes, goes          int
 		leased               bool
 	}{
-		"of a peer":                  {"9999", "9999", nil, math.MaxInt32, "9999", 2, 0, true},
-		"of another one, by a peer":  {"9999", "10001", nil, -7, "9999", 2, -7, true},
-		"scheduled here for a peer":  {"10000", "9999", nil, 5, "9999", 2, 0, false},
+		"of a peer":                  {"9999", "9999", nil, math.MaxInt32, "9999", 1, 0, true},
+		"of another one, by a peer":  {"9999", "10001", nil, -7, "9999", 1, -7, true},
+		"scheduled here for a peer":  {"10000", "9999", nil, 5, "9999", 1, 0, false},
 		"this site's own":            {"10000", "10000", nil, 5, "", 4, 5, false},
-		"this site's own, at a peer": {"9999", "10000", nil, 5, "9999", 2, 0, true},
+		"this site's own, at a peer": {"9999", "10000", nil, 5, "9999", 1, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)

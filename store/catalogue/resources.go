@@ -45,6 +45,9 @@ const (
 	readUse = `select cast(sum(case name when 'cores' then used else 0 end) as bigint),
 		cast(sum(case name when 'memory' then used else 0 end) as bigint),
 		cast(sum(case name when 'gpus' then used else 0 end) as bigint) from capacity`
+	// needOfRoles is what all roles of the party need in a job. They run at once, so one that waits for another of them waits for ever.
+	needOfRoles = `select cast(sum(cores) as bigint), cast(sum(memory) as bigint), cast(sum(gpus) as bigint) from job
+		where job_id = $1 and party = $2 and scheduler = $3 and end_time = 0`
 )
 
 func amounts(r openflow.Resources) []any { return []any{r.Cores, r.Memory, r.GPUs} }
@@ -113,6 +116,15 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, ca
 			return err
 		}
 		left := rules.Left(free, claim, others, timeOf(now))
+		if !claim.Need.Within(free) || !claim.Need.Within(left) {
+			all, err := scanNeed(t.one(ctx, needOfRoles, string(k.Job), string(k.Party.ID), string(k.Scheduler)))
+			if err != nil {
+				return err
+			}
+			if !all.Within(capacity) {
+				return refusal{need: all, free: capacity, beyond: true}
+			}
+		}
 		switch {
 		case !claim.Need.Within(free):
 			return refusal{need: claim.Need, free: free}
