@@ -210,13 +210,27 @@ const (
 	maxMethod = 16
 )
 
+// serviceNames begin a body that means a service.
+type serviceNames struct {
+	Server wire.Text `json:"server_name" check:"required"`
+	Name   wire.Text `json:"service_name" check:"required"`
+}
+
+// registered are the names as the registry keeps them.
+func (n serviceNames) registered() (server, service string, err error) {
+	if server, err = registered("server_name", string(n.Server)); err != nil {
+		return "", "", err
+	}
+	service, err = registered("service_name", string(n.Name))
+	return server, service, err
+}
+
 // registerService registers what a server serves.
 //
 // Spec: fate-flow-api §1.9 #49.
 func (a *api) registerService(r *http.Request) (any, error) {
 	var b struct {
-		Server   wire.Text                  `json:"server_name" check:"required"`
-		Name     wire.Text                  `json:"service_name" check:"required"`
+		serviceNames
 		URI      wire.Text                  `json:"uri" check:"required"`
 		Method   string                     `json:"method"`
 		Params   map[string]json.RawMessage `json:"params"`
@@ -227,11 +241,7 @@ func (a *api) registerService(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	server, err := registered("server_name", string(b.Server))
-	if err != nil {
-		return nil, err
-	}
-	service, err := registered("service_name", string(b.Name))
+	server, service, err := b.registered()
 	if err != nil {
 		return nil, err
 	}
@@ -286,18 +296,11 @@ func object(fields map[string]json.RawMessage) (string, error) {
 //
 // Spec: fate-flow-api §1.9 #50: code 0 either way, the message tells.
 func (a *api) deleteService(r *http.Request) (any, error) {
-	var b struct {
-		Server wire.Text `json:"server_name" check:"required"`
-		Name   wire.Text `json:"service_name" check:"required"`
-	}
+	var b serviceNames
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	server, err := registered("server_name", string(b.Server))
-	if err != nil {
-		return nil, err
-	}
-	service, err := registered("service_name", string(b.Name))
+	server, service, err := b.registered()
 	if err != nil {
 		return nil, err
 	}
