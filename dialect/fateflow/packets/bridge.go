@@ -3,6 +3,7 @@ package packets
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,6 +36,7 @@ const (
 	holdAddress = 4 // of the largest
 	holdAll     = 8
 	longest     = 10 * time.Minute
+	arriving    = 2 * time.Minute // a packet has come by then: until it has, it counts with all of its length
 )
 
 // Router serves calls below Service.
@@ -45,6 +47,20 @@ func (b *Bridge) Router() chi.Router {
 	r := write.Router()
 	r.Post(Call, frame.Unary(b.take))
 	return r
+}
+
+// hurried is a body that has to have come by some time, however steadily it comes.
+type hurried struct {
+	io.ReadCloser
+	by time.Time
+}
+
+// Read implements io.Reader. CodeDeadline: it is too late.
+func (h hurried) Read(p []byte) (int, error) {
+	if time.Now().After(h.by) {
+		return 0, openflow.Errorf(openflow.CodeDeadline, "the packet took more than %s to come", arriving)
+	}
+	return h.ReadCloser.Read(p)
 }
 
 // take reads a packet, has it served and answers with a packet, whatever comes of it.
@@ -63,6 +79,7 @@ func (b *Bridge) take(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
+	r.Body = hurried{r.Body, time.Now().Add(arriving)}
 	text, err := reply.Body(r, most)
 	var p Packet
 	if err == nil {
